@@ -1,0 +1,196 @@
+"""Every error this project raises, in one tree.
+
+    CodewardenError
+    ├── SettingsInvalid        the settings are wrong            exit 2, a person must act
+    ├── DataInvalid            the data are wrong                exit 2, a person must act
+    │   └── TooManyRejected    more rows refused than allowed
+    ├── BuildDiffers           the run was begun by other code   exit 2, a person must act
+    ├── ShapeError             a tensor of the wrong shape       a bug
+    ├── Interrupted            stopped after a clean checkpoint  exit 75, retried
+    ├── StoreError
+    │   ├── ObjectMissing      no such object
+    │   ├── ObjectCorrupt      size or sha256 differ             never loaded
+    │   ├── HeadConflict       another writer owns the run       exit 1, not retried
+    │   └── StoreUnavailable   disk full, network away           retried
+    ├── NumericsError          loss or gradient is not finite    exit 2, a person must act
+    └── JobFailed              seen by the supervising side
+        ├── JobRefused         the job ended with exit 2         not retried
+        ├── JobInterrupted     the job ended with exit 75        retried
+        ├── JobCrashed         killed by a signal is retried, an exception of its own is not
+        └── JobHung            no progress within its limit      retried
+
+``retryable`` says whether a later attempt could succeed; it is all that the orchestrator reads.
+Messages say what was expected, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+EXIT_DONE = 0
+EXIT_CRASHED = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 75
+
+
+class CodewardenError(Exception):
+    """Root of the tree."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = EXIT_CRASHED
+
+
+class SettingsInvalid(CodewardenError):
+    """The settings cannot be run. Not retried."""
+
+    exit_code = EXIT_REFUSED
+
+
+class DataInvalid(CodewardenError):
+    """The data cannot be used. Not retried.
+
+    Args:
+        path: The file at fault.
+        problem: What is wrong and what was expected.
+        line: Line number in the file, counted from 1.
+    """
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, path: Path | str, problem: str, *, line: int | None = None) -> None:
+        self.path = Path(path)
+        self.problem = problem
+        self.line = line
+        where = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{where}: {problem}")
+
+
+class TooManyRejected(DataInvalid):
+    """More rows were refused than ``max_rejected_fraction`` allows. Not retried."""
+
+    def __init__(self, path: Path | str, *, num_rejected: int, num_rows: int, allowed_fraction: float) -> None:
+        self.num_rejected = num_rejected
+        self.num_rows = num_rows
+        self.allowed_fraction = allowed_fraction
+        super().__init__(
+            path,
+            f"{num_rejected} of {num_rows} rows were rejected, more than max_rejected_fraction={allowed_fraction:g} "
+            "allows; each row and its reason is in rejected.jsonl",
+        )
+
+
+class BuildDiffers(CodewardenError):
+    """An unfinished run of the same settings was begun by another build. Not retried."""
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, run_path: Path, differences: list[str]) -> None:
+        self.run_path = run_path
+        self.differences = differences
+        super().__init__(
+            f"{run_path} is unfinished and was begun by another build ({'; '.join(differences)}). "
+            "Finish it with that code, delete it, or continue it with --reuse-build (recorded)."
+        )
+
+
+class ShapeError(CodewardenError):
+    """A tensor has the wrong shape."""
+
+    def __init__(self, name: str, expected: str, actual: tuple[int, ...]) -> None:
+        self.name = name
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{name} must be {expected}, got {actual}")
+
+
+class NumericsError(CodewardenError):
+    """Loss or gradient stopped being finite. Not retried: the same bytes would do the same."""
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, what: str, *, step: int, record_ids: list[str]) -> None:
+        self.what = what
+        self.step = step
+        self.record_ids = record_ids
+        shown = ", ".join(record_ids[:5]) + (" …" if len(record_ids) > 5 else "")
+        super().__init__(
+            f"{what} is not finite at step {step} (records {shown}). The last checkpoint before it is kept; "
+            "lower the learning rate or look at these records."
+        )
+
+
+class Interrupted(CodewardenError):
+    """The job was asked to stop and left after a clean checkpoint. Retried."""
+
+    retryable = True
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        super().__init__(f"interrupted after a clean checkpoint at step {step}")
+
+
+class StoreError(CodewardenError):
+    """Something between us and the stored bytes."""
+
+
+class ObjectMissing(StoreError):
+    """The object is not there."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"no object {key!r}")
+
+
+class ObjectCorrupt(StoreError):
+    """The stored bytes are not those that were written; they are never loaded."""
+
+    def __init__(self, key: str, expected: str, actual: str) -> None:
+        self.key = key
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{key!r} is damaged: expected {expected}, found {actual}")
+
+
+class HeadConflict(StoreError):
+    """Another writer moved the head: this one is fenced off and must stop."""
+
+    def __init__(self, key: str, expected: str, actual: str) -> None:
+        self.key = key
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{key!r} was moved by another writer: expected {expected}, found {actual}; this writer stops")
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer, or has no room. Retried."""
+
+    retryable = True
+
+
+class JobFailed(CodewardenError):
+    """A job did not finish, as its supervisor saw it."""
+
+
+class JobRefused(JobFailed):
+    """The job refused its settings or data (exit 2). Not retried."""
+
+    exit_code = EXIT_REFUSED
+
+
+class JobInterrupted(JobFailed):
+    """The job was interrupted (exit 75, or killed by a signal) and can go on. Retried."""
+
+    retryable = True
+    exit_code = EXIT_INTERRUPTED
+
+
+class JobCrashed(JobFailed):
+    """The job ended by an error of its own. Not retried: the same code would fail again."""
+
+
+class JobHung(JobFailed):
+    """The job made no progress within its limit and was ended. Retried."""
+
+    retryable = True

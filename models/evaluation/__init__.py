@@ -1,0 +1,1 @@
+"""Metrics, thresholds and statistics. numpy only, so that tasks may import it."""

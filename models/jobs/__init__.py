@@ -1,0 +1,1 @@
+"""The job contract: what runs, under which key, what it leaves behind."""

@@ -1,0 +1,54 @@
+"""The base of all settings, and the roles a field can play.
+
+A field decides the result unless its annotation says otherwise:
+
+- ``InputPath``: a path whose *content* decides; the run key takes its digest, not its name.
+- ``InBuildKey``: decides the bytes but not the question asked (ranks, threads, precision); part of the build key.
+- ``Incidental``: decides neither (intervals of saving, places, workers); a test shows equal bytes.
+
+Settings of one kind of job are not here but in the file named after it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Role:
+    """Marks a field as not simply deciding the result."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Role({self.name!r})"
+
+
+INPUT = Role("input")
+IN_BUILD_KEY = Role("build")
+INCIDENTAL = Role("incidental")
+
+InputPath = Annotated[Path, INPUT]
+
+
+class Settings(BaseModel):
+    """Frozen, unknown keys refused, attribute docstrings become the help of form and command line."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+def role_of(metadata: list[Any]) -> str:
+    """``"decides"``, ``"input"``, ``"build"`` or ``"incidental"``, from a pydantic field's metadata."""
+    for item in metadata:
+        if isinstance(item, Role):
+            return item.name
+    return "decides"

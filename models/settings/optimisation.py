@@ -1,0 +1,26 @@
+"""How any model kind is optimised; the kinds set their own defaults."""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
+from models.settings.fields import Settings
+
+
+class Optimisation(Settings):
+    """How any model kind is optimised; each kind sets its own defaults."""
+
+    epochs: PositiveInt
+    """Passes over the training records at most [epochs]."""
+    batch_size: PositiveInt
+    """Records per optimiser step, exactly; the last step of an epoch takes what is left [records]."""
+    learning_rate: PositiveFloat
+    """Peak learning rate of AdamW."""
+    weight_decay: NonNegativeFloat
+    """Decoupled weight decay; biases and norms are left out."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradient norm above which the gradient is scaled down."""
+    early_stopping_patience: PositiveInt
+    """Evaluations without a better F1 of label 1 before training stops [epochs]."""
+    early_stopping_delta: NonNegativeFloat = 0.0
+    """What counts as better [F1]."""

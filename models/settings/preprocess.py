@@ -1,0 +1,51 @@
+"""The ``preprocess`` job: raw functions to records with tokens, offsets and syntax graphs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.settings.fields import INCIDENTAL, InputPath, Settings
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class PreprocessSettings(Settings):
+    """Turn a folder of raw functions into records, one file per split."""
+
+    kind: Literal["preprocess"] = "preprocess"
+    data: InputPath
+    """Folder with train, valid and test as .jsonl or .jsonl.gz (CodeXGLUE fields: func, target, project, commit_id, idx)."""
+    source: str = "codexglue"
+    """Name written into each record's metadata and, in capitals, into its id."""
+    tokenizer: str | None = None
+    """Hub name or folder of a fast tokenizer; empty: a byte-level BPE is trained on the training split."""
+    tokenizer_revision: str | None = None
+    """Commit of the tokenizer on the hub; only with a hub name."""
+    vocab_size: Annotated[int, Field(ge=300, le=65000)] = 6000
+    """Entries of the BPE trained when no tokenizer is given."""
+    max_seq_len: Annotated[int, Field(ge=8, le=16384)] = 512
+    """Longest token sequence kept, special tokens included [tokens]."""
+    collapse_whitespace: bool = True
+    """Tokenise with runs of whitespace as one blank; offsets still index the raw code, and the parser sees raw code."""
+    trimming: Literal["window", "head"] = "window"
+    """What is kept of a long function: a window around vulnerable API calls, or its head."""
+    max_nodes: PositiveInt = 2000
+    """Largest syntax graph kept; later nodes in preorder are cut and counted [nodes]."""
+    max_code_bytes: PositiveInt = 1_000_000
+    """Functions longer than this are rejected [bytes]."""
+    max_rejected_fraction: Fraction = 0.05
+    """More rejected rows than this share of a file end the job."""
+    min_ast_success: Fraction = 0.8
+    """Below this share of clean parses the job warns."""
+    near_duplicate_similarity: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """Estimated Jaccard similarity from which two functions count as near duplicates."""
+    gpu_memory_gib: Annotated[float, Field(gt=0)] = 16.0
+    """Memory the recommended batch size must fit into [GiB]; 16 is a T4."""
+    quick_test: bool = False
+    """Only the first 100 usable records of each split (recorded)."""
+    allow_network: Annotated[bool, INCIDENTAL] = False
+    """Let a hub name be fetched; off: only folders and the local cache."""
+    num_workers: Annotated[NonNegativeInt, INCIDENTAL] = 0
+    """Worker processes; 0: one per core [processes]."""

@@ -1,0 +1,61 @@
+"""The ``train`` job: what every kind of model is told, and the union of the kinds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from models.settings.fields import IN_BUILD_KEY, INCIDENTAL, InputPath, Settings
+from models.settings.gnn import GnnSettings
+
+ModelSettings = GnnSettings
+"""Union of all model kinds, discriminated on ``kind``; a new kind is added here and in ``models.jobs.registry``."""
+
+
+class ComputeSettings(Settings):
+    """What the job runs on. Part of the build key: other values may give other bytes."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda"], IN_BUILD_KEY] = "auto"
+    """Device; auto takes a GPU where there is one."""
+    precision: Annotated[Literal["auto", "off", "bf16", "fp16"], IN_BUILD_KEY] = "auto"
+    """Mixed precision; auto is off on the CPU, bf16 where the GPU has it natively."""
+    num_ranks: Annotated[PositiveInt, IN_BUILD_KEY] = 1
+    """Processes that train together [processes]."""
+    num_threads: Annotated[PositiveInt, IN_BUILD_KEY] = 1
+    """Threads of each process [threads]."""
+
+
+class CheckpointSettings(Settings):
+    """When progress is saved. Decides nothing of the result."""
+
+    every_seconds: Annotated[PositiveFloat, INCIDENTAL] = 60.0
+    """Longest time between checkpoints [s]; a checkpoint is also made after each evaluation."""
+    every_steps: Annotated[PositiveInt | None, INCIDENTAL] = None
+    """Also after this many optimiser steps [steps]; empty: by time only."""
+    keep: Annotated[PositiveInt, INCIDENTAL] = 2
+    """Newest generations kept beside the best one."""
+
+
+class TrainSettings(Settings):
+    """Train one model with one seed."""
+
+    kind: Literal["train"] = "train"
+    train_data: InputPath
+    """Records to learn from: a .jsonl of the preprocess job."""
+    val_data: InputPath
+    """Records for early stopping, learning rate and threshold."""
+    test_data: InputPath | None = None
+    """Sealed test records, opened once (and logged) after training has ended; empty: not opened."""
+    model: ModelSettings = GnnSettings()
+    """Kind of model, its architecture and its optimisation."""
+    seed: NonNegativeInt = 42
+    """Base seed; initialisation, data order and dropout derive their own from it."""
+    quick_test: bool = False
+    """First 100 records of each file and 1 epoch (recorded)."""
+    compute: ComputeSettings = ComputeSettings()
+    """Device, precision, ranks and threads."""
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    """When progress is saved."""
+    log_every_seconds: Annotated[NonNegativeFloat, INCIDENTAL] = 2.0
+    """Least time between two step events [s]."""

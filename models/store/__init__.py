@@ -1,0 +1,1 @@
+"""Bytes that must not be lost: objects, manifests, checkpoints, pointers."""

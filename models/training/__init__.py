@@ -1,0 +1,1 @@
+"""The engine: batches, steps, schedules, checkpoints, resume."""

@@ -1,0 +1,1 @@
+"""Prefect tasks: launch a job, watch it, report it. No torch here."""
