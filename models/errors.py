@@ -12,6 +12,8 @@
     │   ├── ObjectCorrupt      size or sha256 differ             never loaded
     │   ├── HeadConflict       another writer owns the run       exit 1, not retried
     │   └── StoreUnavailable   disk full, network away           retried
+    ├── RankLost               one of several processes died     retried
+    ├── RunBusy                another process runs this job     exit 73, attach or wait
     ├── NumericsError          loss or gradient is not finite    exit 2, a person must act
     └── JobFailed              seen by the supervising side
         ├── JobRefused         the job ended with exit 2         not retried
@@ -31,6 +33,7 @@ from typing import ClassVar
 EXIT_DONE = 0
 EXIT_CRASHED = 1
 EXIT_REFUSED = 2
+EXIT_BUSY = 73
 EXIT_INTERRUPTED = 75
 
 
@@ -194,3 +197,26 @@ class JobHung(JobFailed):
     """The job made no progress within its limit and was ended. Retried."""
 
     retryable = True
+
+
+class RunBusy(CodewardenError):
+    """Another process runs this job now: attach to it, or wait."""
+
+    retryable = True
+    exit_code = EXIT_BUSY
+
+    def __init__(self, run_path: Path, holder: str) -> None:
+        self.run_path = run_path
+        self.holder = holder
+        super().__init__(f"{run_path} is being run by {holder}; this attempt did nothing")
+
+
+class RankLost(CodewardenError):
+    """A process of those that train together was killed by a signal. Retried."""
+
+    retryable = True
+
+    def __init__(self, signals: dict[int, int]) -> None:
+        self.signals = signals
+        told = ", ".join(f"rank {rank} by signal {number}" for rank, number in sorted(signals.items()))
+        super().__init__(f"lost {told}; the other ranks were ended")

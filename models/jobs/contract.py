@@ -40,6 +40,7 @@ class JobContext:
         attempt: Attempts at this run so far, counted from 1.
         rank: This process among those that train together.
         num_ranks: Processes that train together.
+        rendezvous: File by which they find each other; ``None`` for one rank.
     """
 
     run_path: Path
@@ -49,6 +50,7 @@ class JobContext:
     attempt: int = 1
     rank: int = 0
     num_ranks: int = 1
+    rendezvous: Path | None = None
 
 
 @dataclass(frozen=True)

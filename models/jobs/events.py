@@ -60,7 +60,7 @@ class EventStream:
     def cut_back(self, offset_bytes: int) -> None:
         """Forget what was copied after ``offset_bytes``: it will be told again."""
         if self._file is not None:
-            self._file.truncate(offset_bytes)
+            self._file.truncate(min(offset_bytes, self._file.tell()))
             self._file.seek(0, 2)
 
     def close(self) -> None:

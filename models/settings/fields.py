@@ -12,7 +12,7 @@ Settings of one kind of job are not here but in the file named after it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,11 +44,3 @@ class Settings(BaseModel):
         validate_default=True,
         protected_namespaces=(),
     )
-
-
-def role_of(metadata: list[Any]) -> str:
-    """``"decides"``, ``"input"``, ``"build"`` or ``"incidental"``, from a pydantic field's metadata."""
-    for item in metadata:
-        if isinstance(item, Role):
-            return item.name
-    return "decides"

@@ -1,0 +1,62 @@
+# Codewarden. `make` alone lists what there is; every target sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+
+# Two test workers on few cores: one thread each. Nobody is told what runs here.
+export OMP_NUM_THREADS ?= 1
+export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+export DO_NOT_TRACK ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long check format bench server lock clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## make .venv and install everything into it (once; other targets do it themselves)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11; say PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing requirements.lock into $(VENV) (minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## phase 1 on generated C functions, on a real Prefect server that is started if none answers
+	@$(BIN)/python -m models.data.generated runs/demo-data
+	@url=$$($(BIN)/python -m deployments.server ensure) \
+	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.phase1 --config configs/phase1/demo.yaml
+
+test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
+	$(PYTEST) -m "not long" -n 2 --dist loadgroup
+
+test-long: $(READY) ## proofs that take minutes: many kills, several ranks
+	$(PYTEST) -m long
+
+check: $(READY) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/test_layers.py
+
+format: $(READY) ## put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## speed and memory, side by side, printed as ratios
+	$(BIN)/python -m benchmarks
+
+server: $(READY) ## Prefect server, work pool, automations, all deployments and a worker; again is harmless
+	$(BIN)/python -m deployments.server up
+
+lock: $(READY) ## write requirements.lock from what is installed
+	$(BIN)/python -m deployments.lock
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,73 @@
+"""``python -m models JOB.json --run-dir DIR`` runs a job; ``python -m models train gnn --train-data …`` writes one.
+
+The first form is how flows and containers run jobs; the second is for people, and every flag of it is a field of the
+job's settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import CodewardenError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what the arguments say; the exit code is the job's."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0].endswith(".json"):
+            return _run_file(arguments)
+        from models.jobs.command_line import run_command
+
+        return run_command(arguments)
+    except CodewardenError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run_file(arguments: Sequence[str]) -> int:
+    from models.jobs.execution import Execution, execute, run_attempt
+    from models.jobs.registry import parse_job
+    from models.jobs.stopping import StopSignal, die_with_parent
+    from models.settings.train import TrainSettings
+
+    options = _options(arguments)
+    if options.die_with_parent:
+        die_with_parent(options.die_with_parent)
+    stop = StopSignal()
+    stop.install()
+    settings = parse_job(options.job.read_bytes())
+    num_ranks = settings.compute.num_ranks if isinstance(settings, TrainSettings) else 1
+    execution = Execution(
+        settings,
+        options.run_dir,
+        options.runs,
+        stop=stop,
+        attempt=options.attempt,
+        rank=options.rank or 0,
+        num_ranks=num_ranks,
+        rendezvous=options.rendezvous,
+    )
+    return run_attempt(execution) if options.rank is not None else execute(execution)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m models", description="Run one job from its settings file.")
+    parser.add_argument("job", type=Path, help="settings of the job, as JSON")
+    parser.add_argument("--run-dir", type=Path, required=True, help="run directory; a killed run goes on where it was")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="run root, where openings are logged")
+    parser.add_argument("--die-with-parent", type=int, default=0, metavar="PID", help="stop when this process ends")
+    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--attempt", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--rendezvous", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(code)

@@ -1,0 +1,151 @@
+"""The build key: with which code and machine a question is answered.
+
+Digest of the import closure of the kind's entry modules (syntax trees without docstrings, so that a comment costs
+nothing), the versions of the libraries they use, and device class, precision, ranks and threads.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from models.jobs.hardware import device_class, resolve_device, resolve_precision
+from models.jobs.keys import build_settings, sha256_of
+from models.jobs.registry import entry_modules
+from models.settings.fields import Settings
+
+ROOT_PATH = Path(__file__).resolve().parents[2]
+OWN_PACKAGES = ("models",)
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
+"""Where a distribution is not called as its module."""
+DECIDES_NOTHING = {"pydantic", "pydantic_settings"}
+"""Libraries that check settings but compute no result."""
+BY_VALUE = ROOT_PATH / "models" / "settings"
+"""Settings enter the run key by value, so their code is left out: a new field of one kind rebuilds no other."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The parts of a build key, kept so that a difference can be named."""
+
+    files: dict[str, str]
+    libraries: dict[str, str]
+    machine: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Hex digest of all parts."""
+        return sha256_of(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """As written to ``build.json``."""
+        return {"files": self.files, "libraries": self.libraries, "machine": self.machine}
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """One phrase for each file, version or fact that differs from ``other`` (a ``build.json``)."""
+        phrases = []
+        for part, mine in self.to_json().items():
+            theirs = other.get(part, {})
+            for name in sorted(mine.keys() | theirs.keys()):
+                if mine.get(name) != theirs.get(name):
+                    phrases.append(
+                        f"{name} changed"
+                        if part == "files"
+                        else f"{name}: {theirs.get(name, 'absent')} then, {mine.get(name, 'absent')} now"
+                    )
+        return phrases
+
+
+def build_of(settings: Settings) -> Build:
+    """The build that would answer ``settings`` here and now. Loads no learning library."""
+    paths = closure(entry_modules(settings))
+    machine = build_settings(settings)
+    if "device" in machine:
+        machine["device"] = resolve_device(machine["device"])
+        machine["precision"] = resolve_precision(machine["precision"], machine["device"])
+    machine["device_class"] = device_class(machine.get("device", "cpu"))
+    return Build(
+        files={path.relative_to(ROOT_PATH).as_posix(): code_digest(path) for path in paths},
+        libraries=library_versions(paths),
+        machine=machine,
+    )
+
+
+def closure(modules: Iterable[str]) -> list[Path]:
+    """Own files that ``modules`` import, directly or not, at the top or inside functions; sorted."""
+    waiting = [path for module in modules for path in _module_paths(module)]
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in found or BY_VALUE in path.parents:
+            continue
+        found.add(path)
+        for name in imported_modules(path):
+            if name.split(".")[0] in OWN_PACKAGES:
+                waiting.extend(_module_paths(name))
+    return sorted(found)
+
+
+@cache
+def imported_modules(path: Path) -> tuple[str, ...]:
+    """Dotted names a file imports; ``from a import b`` gives both ``a`` and ``a.b``, for b may be a module."""
+    names: list[str] = []
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.append(node.module)
+            names.extend(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(names)
+
+
+@cache
+def code_digest(path: Path) -> str:
+    """Digest of a file's syntax tree without docstrings; comments, blank lines and layout do not count."""
+    tree = _tree(path)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [statement for statement in body if not _is_bare_string(statement)]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def library_versions(paths: Iterable[Path]) -> dict[str, str]:
+    """Versions of Python and of the third parties that ``paths`` import, without local tags such as ``+cpu``."""
+    modules = {name.split(".")[0] for path in paths for name in imported_modules(path)}
+    third = modules - set(sys.stdlib_module_names) - set(OWN_PACKAGES) - DECIDES_NOTHING
+    versions = {"python": platform.python_version()}
+    for module in sorted(third):
+        distribution = DISTRIBUTIONS.get(module, module)
+        versions[distribution] = importlib.metadata.version(distribution).split("+")[0]
+    return versions
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _is_bare_string(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _module_paths(module: str) -> Iterator[Path]:
+    """The file of a module and the ``__init__`` of each package above it; nothing for what is no module."""
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        folder = ROOT_PATH.joinpath(*parts[:depth])
+        for candidate in (folder.with_suffix(".py"), folder / "__init__.py"):
+            if candidate.is_file():
+                yield candidate

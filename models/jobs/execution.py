@@ -1,0 +1,232 @@
+"""Runs one job in its run directory and leaves it in a state that says how it ended.
+
+Order of things: lock, settings and records, the job itself, ``result.json``, ``manifest.json`` last,
+``outcome.json``. A run with a valid manifest is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from models.errors import EXIT_CRASHED, EXIT_DONE, CodewardenError, Interrupted, RankLost, RunBusy
+from models.jobs.build import Build, build_of
+from models.jobs.contract import (
+    LOCK_FILE,
+    OUTCOME_FILE,
+    PROGRESS_FILE,
+    RECORD_FILE,
+    RESULT_FILE,
+    SETTINGS_FILE,
+    JobContext,
+    JobResult,
+)
+from models.jobs.events import EventStream
+from models.jobs.keys import input_digests, run_key
+from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER, is_finished
+from models.jobs.provenance import experiment_config, git_state, machine_state
+from models.jobs.ranks import StartRank, run_ranks, start_rank_process
+from models.jobs.registry import entry_of
+from models.jobs.stopping import StopSignal
+from models.settings.fields import Settings
+from models.settings.train import TrainSettings
+from models.store.filesystem import LocalFilesystem
+from models.store.lock import RunLock
+from models.store.manifest import write_manifest
+
+EXPERIMENT_FILE = "exp_config.json"
+OUTCOME_OF_EXIT = {0: "done", 2: "refused", 75: "interrupted"}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One attempt at a job.
+
+    Args:
+        settings: Settings of the job.
+        run_path: Its run directory.
+        runs_path: The run root, where openings are logged.
+        echo: Whether events go to stdout.
+        stop: The flag that asks the job to leave.
+        reuse_build: Whether a run begun by another build may be continued.
+        attempt: Counted from 1; set by ``prepare``.
+        rank: This process among those that train together.
+        num_ranks: Processes that train together.
+        rendezvous: File by which ranks find each other.
+    """
+
+    settings: Settings
+    run_path: Path
+    runs_path: Path
+    echo: bool = True
+    stop: StopSignal = field(default_factory=StopSignal)
+    reuse_build: bool = False
+    attempt: int = 1
+    rank: int = 0
+    num_ranks: int = 1
+    rendezvous: Path | None = None
+
+
+def execute(execution: Execution, start_rank: StartRank = start_rank_process) -> int:
+    """Run a job to its end, or to the next interruption.
+
+    Args:
+        execution: What to run and where.
+        start_rank: Starts one rank of a job that has several.
+
+    Returns:
+        The exit code; ``outcome.json`` says more.
+    """
+    execution.run_path.mkdir(parents=True, exist_ok=True)
+    lock = RunLock(execution.run_path / LOCK_FILE)
+    if not lock.try_acquire():
+        busy = RunBusy(execution.run_path, f"process {lock.holder_pid()}")
+        print(busy, file=sys.stderr)  # noqa: T201  the outcome file belongs to the holder
+        return busy.exit_code
+    try:
+        if is_finished(execution.run_path):
+            write_outcome(execution, EXIT_DONE, "was finished before; verified")
+            return EXIT_DONE
+        execution = prepare(execution)
+        if execution.num_ranks == 1:
+            return run_attempt(execution)
+        try:
+            return run_ranks(execution, execution.num_ranks, start_rank)
+        except RankLost as error:
+            return _end(execution, error.exit_code, error)
+    finally:
+        lock.release()
+
+
+def prepare(execution: Execution) -> Execution:
+    """Write what is known before the job begins; counts the attempt."""
+    run_path = execution.run_path
+    build = build_of(execution.settings)
+    record = _read_json(run_path / RECORD_FILE) or {"attempts": []}
+    attempt = max(len(record["attempts"]), _attempt_of_head(run_path)) + 1
+    begun_by = _read_json(run_path / BUILD_FILE)
+    differences = build.differences(begun_by) if begun_by else []
+    record["attempts"].append(
+        {
+            "attempt": attempt,
+            "started": round(time.time(), 3),
+            **git_state(),
+            **machine_state(),
+            **({"continued_other_build": differences} if differences else {}),
+        }
+    )
+    settings_json = execution.settings.model_dump(mode="json")
+    _write_json(run_path / RECORD_FILE, record)
+    _write_json(run_path / SETTINGS_FILE, settings_json)
+    if begun_by is None:
+        _write_json(run_path / BUILD_FILE, build.to_json())
+    if isinstance(execution.settings, TrainSettings):
+        inputs = input_digests(execution.settings)
+        _write_json(run_path / EXPERIMENT_FILE, experiment_config(settings_json, inputs, build))
+    return replace(execution, attempt=attempt)
+
+
+def run_attempt(execution: Execution) -> int:
+    """The job itself in this process; rank 0 writes result, manifest and outcome."""
+    is_writer = execution.rank == 0
+    events = EventStream(
+        execution.run_path / PROGRESS_FILE if is_writer else None,
+        sys.stdout if execution.echo and is_writer else None,
+    )
+    context = JobContext(
+        execution.run_path,
+        execution.runs_path,
+        events,
+        execution.stop,
+        execution.attempt,
+        execution.rank,
+        execution.num_ranks,
+        execution.rendezvous,
+    )
+    started = time.monotonic()
+    try:
+        result = entry_of(execution.settings)(execution.settings, context)
+        if is_writer:
+            finish(execution, result, seconds=time.monotonic() - started)
+        return EXIT_DONE
+    except CodewardenError as error:
+        return _end(execution, error.exit_code, error)
+    except Exception as error:  # noqa: BLE001  the border of the process: the outcome must say what happened
+        traceback.print_exc()
+        return _end(execution, EXIT_CRASHED, error)
+    finally:
+        events.close()
+
+
+def finish(execution: Execution, result: JobResult, *, seconds: float) -> None:
+    """Write result, manifest last, then record and outcome."""
+    run_path = execution.run_path
+    kind = str(execution.settings.model_dump(include={"kind"})["kind"])
+    _write_json(
+        run_path / RESULT_FILE,
+        {"kind": kind, "numbers": result.numbers, "files": sorted(result.files)},
+    )
+    write_manifest(
+        run_path,
+        [*result.files, RESULT_FILE],
+        kind=kind,
+        run_key=run_key(execution.settings),
+        build_key=Build(**(_read_json(run_path / BUILD_FILE) or {})).key,
+        filesystem=LocalFilesystem(),
+    )
+    record = _read_json(run_path / RECORD_FILE) or {"attempts": [{}]}
+    record["attempts"][-1].update(seconds=round(seconds, 3), outcome="done", **result.record)
+    _write_json(run_path / RECORD_FILE, record)
+    write_outcome(execution, EXIT_DONE, "done")
+
+
+def write_outcome(execution: Execution, exit_code: int, message: str, error: BaseException | None = None) -> None:
+    """``outcome.json`` decides how the attempt ended; the exit code is its echo."""
+    _write_json(
+        execution.run_path / OUTCOME_FILE,
+        {
+            "outcome": OUTCOME_OF_EXIT.get(exit_code, "crashed"),
+            "message": message,
+            "error": type(error).__name__ if error is not None else None,
+            "retryable": bool(getattr(error, "retryable", False)),
+            "step": error.step if isinstance(error, Interrupted) else None,
+            "attempt": execution.attempt,
+        },
+    )
+
+
+def _attempt_of_head(run_path: Path) -> int:
+    """The attempt that last took over the checkpoints; the record may be older than they are after a power cut."""
+    try:
+        head = _read_json(run_path / CHECKPOINTS_FOLDER / "head.json")
+    except ValueError:
+        return 0  # a damaged head is the checkpoint store's to report
+    return int((head or {}).get("attempt", 0))
+
+
+def _end(execution: Execution, exit_code: int, error: Exception) -> int:
+    if execution.rank == 0:
+        write_outcome(execution, exit_code, str(error) or type(error).__name__, error)
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  the log of a container
+    return exit_code
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """Atomic: a killed writer leaves the old file."""
+    filesystem = LocalFilesystem()
+    temp_path = path.with_name(f".{path.name}.tmp")
+    filesystem.write(temp_path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    filesystem.sync(temp_path)
+    filesystem.replace(temp_path, path)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content

@@ -1,0 +1,66 @@
+"""What the machine is, told without torch: the device class of the build key."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+_DECIDING_FLAGS = ("amx_bf16", "amx_int8", "amx_tile", "avx", "avx2", "fma")
+_DECIDING_PREFIXES = ("avx512", "avx_")
+
+
+@cache
+def cpu_class() -> str:
+    """Architecture and the vector instructions that kernels are chosen by, e.g. ``x86_64 GenuineIntel avx2 …``."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return f"{platform.machine()} {platform.processor()}".strip()
+    facts: dict[str, str] = {}
+    for line in path.read_text().splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    flags = facts.get("flags", facts.get("Features", "")).split()
+    deciding = sorted(f for f in flags if f in _DECIDING_FLAGS or f.startswith(_DECIDING_PREFIXES))
+    return " ".join([platform.machine(), facts.get("vendor_id", ""), *deciding]).strip()
+
+
+@cache
+def gpu_class() -> tuple[str, float] | None:
+    """Name and compute capability of the first GPU that this build of torch could use, or ``None``."""
+    if "+cpu" in importlib.metadata.version("torch") or not Path("/dev/nvidia0").exists():
+        return None
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader", "--id=0"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    name, _, capability = answer.strip().splitlines()[0].rpartition(",")
+    return name.strip(), float(capability)
+
+
+def resolve_device(asked: str) -> str:
+    """``cpu`` or ``cuda``."""
+    if asked != "auto":
+        return asked
+    return "cuda" if gpu_class() is not None else "cpu"
+
+
+def resolve_precision(asked: str, device: str) -> str:
+    """``off``, ``bf16`` or ``fp16``; bf16 needs compute capability 8.0."""
+    if asked != "auto":
+        return asked
+    gpu = gpu_class()
+    if device == "cpu" or gpu is None:
+        return "off"
+    return "bf16" if gpu[1] >= 8.0 else "fp16"
+
+
+def device_class(device: str) -> str:
+    """What the build key says of the device."""
+    gpu = gpu_class()
+    if device == "cuda" and gpu is not None:
+        return f"cuda {gpu[0]} {gpu[1]:g}"
+    return f"cpu {cpu_class()}"

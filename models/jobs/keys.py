@@ -1,0 +1,135 @@
+"""The run key: which question a job answers.
+
+Kind + the settings that decide the result + the digests of its inputs. Paths, intervals and workers do not enter;
+ranks, threads and precision are in the build key (``models.jobs.build``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from models.errors import SettingsInvalid
+from models.settings.fields import Role, Settings
+from models.store.manifest import digest_file, read_manifest
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte form of a JSON value, for hashing."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
+
+
+def sha256_of(value: Any) -> str:
+    """Hex digest of a JSON value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def run_key(settings: Settings) -> str:
+    """Hex digest that names the run of ``settings``.
+
+    Raises:
+        SettingsInvalid: an input does not exist. Not retried.
+    """
+    return sha256_of(deciding(settings))
+
+
+def deciding(settings: Settings) -> dict[str, Any]:
+    """The settings that decide the result, with each input replaced by the digest of its content."""
+    kept: dict[str, Any] = {}
+    for name, field, value in _fields(settings):
+        role = role_of(field)
+        if role == "decides":
+            kept[name] = deciding(value) if isinstance(value, Settings) else _plain(value)
+            if kept[name] == {}:
+                del kept[name]
+        elif role == "input" and value is not None:
+            kept[name] = _digests(value, name)
+    return kept
+
+
+def build_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that belong to the build key, flat by name."""
+    found: dict[str, Any] = {}
+    for name, field, value in _fields(settings):
+        if isinstance(value, Settings):
+            found.update(build_settings(value))
+        elif role_of(field) == "build":
+            found[name] = _plain(value)
+    return found
+
+
+def input_digests(settings: Settings) -> dict[str, Any]:
+    """Digests of all inputs by field name, for the record."""
+    return {
+        name: _digests(value, name)
+        for name, field, value in _fields(settings)
+        if role_of(field) == "input" and value is not None
+    }
+
+
+def content_digest(path: Path) -> str:
+    """Digest of a file's bytes, of a finished run's listed files, or of a folder's files with their names.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    if path.is_file():
+        return digest_file(path).sha256
+    if not path.is_dir():
+        raise FileNotFoundError(path)
+    manifest = read_manifest(path)
+    if manifest is not None:
+        return sha256_of({name: digest.sha256 for name, digest in manifest.files.items()})
+    files = sorted(
+        p for p in path.rglob("*") if p.is_file() and not any(s.startswith(".") for s in p.relative_to(path).parts)
+    )
+    return sha256_of({p.relative_to(path).as_posix(): digest_file(p).sha256 for p in files})
+
+
+def role_of(field: Any) -> str:
+    """The role of a pydantic field: decides, input, build or incidental."""
+    for item in field.metadata:
+        if isinstance(item, Role):
+            return item.name
+    return next((role.name for role in _roles_in(field.annotation)), "decides")
+
+
+def _roles_in(annotation: Any) -> Iterator[Role]:
+    """Roles inside ``X | None``, ``dict[str, X]`` and the like, which pydantic does not lift to the field."""
+    for item in getattr(annotation, "__metadata__", ()):
+        if isinstance(item, Role):
+            yield item
+    for argument in get_args(annotation):
+        yield from _roles_in(argument)
+
+
+def _fields(settings: Settings) -> Iterator[tuple[str, Any, Any]]:
+    for name, field in type(settings).model_fields.items():
+        yield name, field, getattr(settings, name)
+
+
+def _digests(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _digests(item, f"{name}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_digests(item, name) for item in value]
+    try:
+        return content_digest(Path(value))
+    except FileNotFoundError:
+        raise SettingsInvalid(f"{name}: no file or folder at {value}; give the path of an existing one") from None
+
+
+def _plain(value: Any) -> Any:
+    """A JSON form of what settings hold."""
+    if isinstance(value, Settings):
+        return deciding(value)
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,151 @@
+"""Where a run lies: ``runs/<kind>/<label>-<run_key12>/<build_key8>/``.
+
+The label is for people; a run is looked up by its keys. No learning library is loaded here: flows plan runs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import BuildDiffers, ObjectCorrupt, ObjectMissing
+from models.jobs.build import Build, build_of
+from models.jobs.contract import MANIFEST_FILE, RESULT_FILE
+from models.jobs.keys import run_key
+from models.settings.fields import Settings
+from models.settings.predict import PredictSettings
+from models.settings.preprocess import PreprocessSettings
+from models.settings.train import TrainSettings
+from models.store.manifest import verify_manifest
+
+BUILD_FILE = "build.json"
+CHECKPOINTS_FOLDER = "checkpoints"
+
+
+@dataclass(frozen=True)
+class OtherBuild:
+    """A run of the same question by another build.
+
+    Args:
+        path: Its directory.
+        finished: Whether it has a manifest.
+        differences: One phrase for each file or version that differs from the present build.
+    """
+
+    path: Path
+    finished: bool
+    differences: list[str]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Where a job will run, and what is known of it before it does.
+
+    Args:
+        kind: Kind of job.
+        label: For people; carries the date of the first attempt.
+        run_key: Hex digest of the question.
+        build_key: Hex digest of code, libraries and machine.
+        build: The parts of the build key.
+        run_path: The run directory.
+        others: Runs of the same question by other builds.
+        reused: The other build's run that this one continues, when that was asked for.
+    """
+
+    kind: str
+    label: str
+    run_key: str
+    build_key: str
+    build: Build
+    run_path: Path
+    others: tuple[OtherBuild, ...] = ()
+    reused: OtherBuild | None = None
+
+
+def plan_run(settings: Settings, runs_path: Path, *, reuse_build: bool = False) -> RunPlan:
+    """Find or name the run directory of ``settings``; creates nothing.
+
+    Args:
+        settings: Settings of any job.
+        runs_path: The run root.
+        reuse_build: Go on with the unfinished run of another build instead of refusing.
+
+    Raises:
+        SettingsInvalid: an input does not exist. Not retried.
+        BuildDiffers: another build left an unfinished run with checkpoints, and none of the present one exists.
+            Not retried.
+    """
+    kind = str(settings.model_dump(include={"kind"})["kind"])
+    key = run_key(settings)
+    build = build_of(settings)
+    folder = _run_folder(runs_path / kind, key, settings)
+    run_path = folder / build.key[:8]
+    others = _other_builds(folder, run_path, build)
+    reused = None
+    unfinished = [other for other in others if not other.finished]
+    if unfinished and not run_path.exists():
+        if not reuse_build:
+            raise BuildDiffers(unfinished[-1].path, unfinished[-1].differences)
+        reused = unfinished[-1]
+        run_path = reused.path
+    return RunPlan(kind, folder.name.rpartition("-")[0], key, build.key, build, run_path, others, reused)
+
+
+def is_finished(run_path: Path) -> bool:
+    """Whether the run has a manifest and every file in it verifies; a damaged run is not finished."""
+    if not (run_path / MANIFEST_FILE).exists():
+        return False
+    try:
+        verify_manifest(run_path)
+    except (ObjectMissing, ObjectCorrupt):
+        return False
+    return True
+
+
+def read_result(run_path: Path) -> dict[str, Any]:
+    """``result.json`` of a finished run."""
+    result: dict[str, Any] = json.loads((run_path / RESULT_FILE).read_text())
+    return result
+
+
+def label_of(settings: Settings) -> str:
+    """What people call this run, without date and key."""
+    if isinstance(settings, TrainSettings):
+        model = settings.model
+        return (
+            f"{model.kind}_lr{_short(model.learning_rate)}_bs{model.batch_size}_ep{model.epochs}"
+            f"_wd{model.weight_decay:g}_s{settings.seed}"
+        )
+    if isinstance(settings, PreprocessSettings):
+        tokenizer = Path(settings.tokenizer).name if settings.tokenizer else f"bpe{settings.vocab_size}"
+        return f"{settings.source}_{tokenizer}_len{settings.max_seq_len}"
+    if isinstance(settings, PredictSettings):
+        return "test" if settings.open_test else "valid"
+    return "metrics"
+
+
+def _short(number: float) -> str:
+    """``2e-5`` rather than ``2e-05``."""
+    return f"{number:g}".replace("e-0", "e-")
+
+
+def _run_folder(kind_path: Path, key: str, settings: Settings) -> Path:
+    existing = sorted(kind_path.glob(f"*-{key[:12]}")) if kind_path.is_dir() else []
+    if existing:
+        return existing[0]
+    return kind_path / f"{label_of(settings)}_{time.strftime('%Y%m%d')}-{key[:12]}"
+
+
+def _other_builds(folder: Path, run_path: Path, build: Build) -> tuple[OtherBuild, ...]:
+    """Runs of other builds that hold something: finished, or with checkpoints worth keeping."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path == run_path or not (path / BUILD_FILE).is_file():
+            continue
+        finished = (path / MANIFEST_FILE).exists()
+        if finished or (path / CHECKPOINTS_FOLDER / "head.json").exists():
+            found.append(OtherBuild(path, finished, build.differences(json.loads((path / BUILD_FILE).read_text()))))
+    return tuple(found)

@@ -1,0 +1,100 @@
+"""Which module runs which kind of job.
+
+Names, not imports: a kind's import closure must not hold the other kinds, or editing one would rebuild all.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from models.errors import SettingsInvalid
+from models.jobs.contract import JobContext, JobResult
+from models.settings.evaluate import EvaluateSettings
+from models.settings.fields import Settings
+from models.settings.predict import PredictSettings
+from models.settings.preprocess import PreprocessSettings
+from models.settings.train import TrainSettings
+
+JobSettings = Annotated[
+    PreprocessSettings | TrainSettings | PredictSettings | EvaluateSettings,
+    Field(discriminator="kind"),
+]
+
+ENTRY_MODULES = {
+    "preprocess": "models.data.preprocessing",
+    "train": "models.training.job",
+    "predict": "models.training.prediction",
+    "evaluate": "models.evaluation.job",
+}
+
+OBJECTIVE_MODULES = {
+    "gnn": "models.training.gnn",
+}
+"""Module of each model kind; it defines ``OBJECTIVE``, a class that keeps ``models.training.objective.Objective``."""
+
+Entry = Callable[[Settings, JobContext], JobResult]
+
+
+def entry_modules(settings: Settings) -> tuple[str, ...]:
+    """The modules whose import closure decides this job's bytes."""
+    kind = str(getattr(settings, "kind"))  # noqa: B009  every job has one; Settings itself does not
+    modules = [ENTRY_MODULES[kind]]
+    model_kind = model_kind_of(settings)
+    if model_kind is not None:
+        modules.append(OBJECTIVE_MODULES[model_kind])
+    return tuple(modules)
+
+
+def model_kind_of(settings: Settings) -> str | None:
+    """The model's kind, where the job has a model: its own, or that of the run it reads."""
+    if isinstance(settings, TrainSettings):
+        return settings.model.kind
+    if isinstance(settings, PredictSettings):
+        return train_settings_of(settings).model.kind
+    return None
+
+
+def train_settings_of(settings: PredictSettings) -> TrainSettings:
+    """Settings of the training run that ``settings`` reads.
+
+    Raises:
+        SettingsInvalid: ``model_run`` is not a training run. Not retried.
+    """
+    path = settings.model_run / "settings.json"
+    try:
+        found = parse_job(path.read_bytes())
+    except FileNotFoundError:
+        raise SettingsInvalid(f"model_run: {settings.model_run} has no settings.json; give a run directory") from None
+    if not isinstance(found, TrainSettings):
+        raise SettingsInvalid(f"model_run: {settings.model_run} is not a training run")
+    return found
+
+
+def entry_of(settings: Settings) -> Entry:
+    """The function that runs this job; jobs with a model are given the objective of its kind."""
+    module, *objective_module = entry_modules(settings)
+    entry: Entry = importlib.import_module(module).run
+    if objective_module:
+        return functools.partial(entry, objective_class=importlib.import_module(objective_module[0]).OBJECTIVE)
+    return entry
+
+
+def parse_job(content: bytes | str) -> Settings:
+    """Settings of any kind from their JSON.
+
+    Raises:
+        SettingsInvalid: unknown kind or key, or a value out of bounds. Not retried.
+    """
+    try:
+        settings: Settings = TypeAdapter(JobSettings).validate_json(content)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:5]
+        )
+        raise SettingsInvalid(f"job settings: {problems}") from None
+    return settings

@@ -1,0 +1,32 @@
+"""From node states to one vector per graph.
+
+Shape letters: N nodes of the batch, G graphs, D state width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.errors import ShapeError
+
+
+def mean_max_pool(states_ND: Tensor, graph_N: Tensor, *, num_graphs: int) -> Tensor:
+    """Mean and maximum over each graph's nodes, side by side: ``(G, 2 D)``; zeros for a graph without nodes.
+
+    Args:
+        states_ND: ``(N, D)`` float.
+        graph_N: ``(N,)`` int64, the graph of each node, in ``[0, G)``.
+        num_graphs: G.
+
+    Raises:
+        ShapeError: the two do not have the same N.
+    """
+    if states_ND.ndim != 2 or graph_N.shape != states_ND.shape[:1]:
+        raise ShapeError("graph_N", f"({states_ND.shape[0]},)", tuple(graph_N.shape))
+    num_nodes_G = torch.bincount(graph_N, minlength=num_graphs).clamp(min=1).to(states_ND.dtype)
+    zeros_GD = states_ND.new_zeros(num_graphs, states_ND.shape[1])
+    mean_GD = zeros_GD.index_add(0, graph_N, states_ND) / num_nodes_G.unsqueeze(1)
+    index_ND = graph_N.unsqueeze(1).expand_as(states_ND)
+    max_GD = zeros_GD.scatter_reduce(0, index_ND, states_ND, "amax", include_self=False)
+    return torch.cat([mean_GD, max_GD], dim=1)

@@ -1,0 +1,214 @@
+"""Tokenises an argument list by a table of flags, with argparse: what was given, how it was spelled, and the help.
+
+Nothing is validated here; ``command_line.py`` does that with what this gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+
+from models.errors import SettingsInvalid
+from models.settings.documents import dotted, nearest
+from models.settings.flags import Flag, collect_flags, flag_name, member_models, negated
+
+CONFIG_FLAG = "--config"
+
+
+@dataclass(frozen=True)
+class FlagTable:
+    """Every flag of one program: by name, and where its value goes.
+
+    Args:
+        settings_class: What the flags set.
+        flags: Flags of the settings.
+        options: Flags of the program that are no settings.
+        by_name: Flag by each of its names, aliases included.
+        environment: Flag by the variable that may stand for it.
+    """
+
+    settings_class: type[BaseModel]
+    flags: tuple[Flag, ...]
+    options: tuple[Flag, ...]
+    by_name: Mapping[str, Flag]
+    environment: Mapping[str, Flag]
+
+    @classmethod
+    def of(
+        cls,
+        settings_class: type[BaseModel],
+        options_class: type[BaseModel],
+        aliases: Mapping[str, str],
+        environment: Mapping[str, str],
+    ) -> FlagTable:
+        """The table of a settings class and the options of a program."""
+        flags, options = tuple(collect_flags(settings_class)), tuple(collect_flags(options_class))
+        by_path = {dotted(flag.path): flag for flag in (*flags, *options)}
+        assert len(by_path) == len(flags) + len(options), "an option of the program has the name of a setting"
+        by_name = {flag.name: flag for flag in by_path.values()}
+        by_alias = {flag_name([alias]): by_path[path] for alias, path in aliases.items()}
+        variables = {variable: by_path[path] for variable, path in environment.items()}
+        return cls(settings_class, flags, options, {**by_alias, **by_name}, variables)
+
+    def names(self) -> Iterator[tuple[str, str, Flag]]:
+        """Every spelling that is accepted: the spelling, ``true``/``false`` for bare switches or empty, its flag."""
+        for name, flag in self.by_name.items():
+            yield name, "true" if flag.is_bool else "", flag
+            if flag.is_bool:
+                yield negated(name), "false", flag
+                parent, dot, last = name.rpartition(".")
+                if dot:
+                    yield f"{parent}.no-{last}", "false", flag
+
+
+@dataclass
+class GivenFlags:
+    """What the person said, before it is checked.
+
+    Args:
+        texts: Values by flag, in the order given.
+        spelled: How a flag (or variable) was written, by its path.
+        config_path: The settings file.
+    """
+
+    texts: dict[Flag, list[str]] = field(default_factory=dict)
+    spelled: dict[tuple[str, ...], str] = field(default_factory=dict)
+    config_path: Path | None = None
+
+
+class _RaisingParser(argparse.ArgumentParser):
+    """Raises instead of leaving with a usage line that hides the error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsInvalid(message.removeprefix("argument "))
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Never breaks a line inside the name of a flag."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+class _Collect(argparse.Action):
+    """Keeps the texts of a flag and how it was spelled."""
+
+    def __init__(self, *, given: GivenFlags, flag: Flag, **options: Any) -> None:
+        super().__init__(**options)
+        self.given = given
+        self.flag = flag
+
+    def __call__(self, _parser: Any, _namespace: Any, values: Any, option_string: str | None = None) -> None:
+        self.given.texts.setdefault(self.flag, []).append(self.const if self.nargs == 0 else str(values))
+        self.given.spelled[self.flag.path] = option_string or self.flag.name
+
+
+def read_arguments(table: FlagTable, argv: Sequence[str], prog: str) -> GivenFlags:
+    """What an argument list and the listed environment variables say; ``--help`` prints and ends the process.
+
+    Raises:
+        SettingsInvalid: A flag that does not exist, or that lacks its value; one line per problem. Not retried.
+    """
+    given = GivenFlags()
+    parser = _make_parser(table, given, prog)
+    spellings = {name: name for name, _, _ in table.names()} | {CONFIG_FLAG: CONFIG_FLAG, "--help": "--help"}
+    namespace, unknown = parser.parse_known_args([_kebab(token, spellings) for token in argv])
+    if unknown:
+        raise SettingsInvalid("\n".join(_unknown_lines(unknown, spellings)))
+    given.config_path = namespace.config
+    for variable, flag in table.environment.items():
+        if flag.path not in given.spelled and os.environ.get(variable):
+            given.texts[flag] = [os.environ[variable]]
+            given.spelled[flag.path] = variable
+    return given
+
+
+def _make_parser(table: FlagTable, given: GivenFlags, prog: str) -> _RaisingParser:
+    parser = _RaisingParser(
+        prog=prog,
+        usage=f"{prog} [{CONFIG_FLAG} FILE] [--flag VALUE ...]",
+        description=_first_paragraph(table.settings_class),
+        epilog="Priority: flag, environment, --config file, default. Underscores and dashes are the same in a flag.",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    own = parser.add_argument_group("program")
+    own.add_argument("-h", "--help", action="help", help="show this help and exit")
+    own.add_argument(
+        CONFIG_FLAG, type=Path, metavar="FILE", help="settings as YAML or JSON; flags change single fields"
+    )
+    groups: dict[tuple[str, ...], Any] = {}
+    for flag in table.options:
+        _add_flag(own, table, given, flag)
+    for flag in table.flags:
+        if flag.group not in groups:
+            groups[flag.group] = _add_group(parser, table.flags, flag.group)
+        _add_flag(groups[flag.group], table, given, flag)
+    return parser
+
+
+def _add_group(parser: argparse.ArgumentParser, flags: Sequence[Flag], path: tuple[str, ...]) -> Any:
+    if not path:
+        return parser.add_argument_group("settings")
+    holder = next(flag for flag in flags if flag.path == path)
+    models = member_models(holder.annotation)
+    described = [holder.description] if len(models) == 1 and holder.description else []
+    return parser.add_argument_group(dotted(path), " | ".join(described or [_first_paragraph(m) for m in models]))
+
+
+def _add_flag(group: Any, table: FlagTable, given: GivenFlags, flag: Flag) -> None:
+    names = sorted((name for name, owner in table.by_name.items() if owner is flag), key=lambda name: name != flag.name)
+    shared: dict[str, Any] = {"action": _Collect, "given": given, "flag": flag, "dest": argparse.SUPPRESS}
+    text = argparse.SUPPRESS if flag.hidden else _help_text(table, flag)
+    if flag.is_bool:
+        group.add_argument(*names, nargs="?", const="true", metavar="on|off", help=text, **shared)
+        off = [name for name, const, owner in table.names() if owner is flag and const == "false"]
+        group.add_argument(*off, nargs=0, const="false", help=argparse.SUPPRESS, **shared)
+    else:
+        group.add_argument(*names, metavar=flag.metavar, help=text, **shared)
+
+
+def _help_text(table: FlagTable, flag: Flag) -> str:
+    variables = [name for name, owner in table.environment.items() if owner is flag]
+    facts = [
+        "required" if flag.default is None else f"default: {flag.default}",
+        flag.bounds,
+        f"off by {negated(flag.name)}" if flag.is_bool and flag.default == "on" else "",
+        f"environment: {', '.join(variables)}" if variables else "",
+    ]
+    return f"{flag.description} ({'; '.join(filter(None, facts))})".strip().replace("%", "%%")
+
+
+def _kebab(token: str, spellings: Mapping[str, str]) -> str:
+    """The token with the flag in it spelled as in the table; other tokens as they are."""
+    if not token.startswith("--"):
+        return token
+    name, equals, value = token.partition("=")
+    name = name.replace("_", "-")
+    return f"{name}{equals}{value}" if name in spellings else token
+
+
+def _unknown_lines(unknown: Sequence[str], spellings: Mapping[str, str]) -> Iterator[str]:
+    after_flag = False
+    for token in unknown:
+        if token.startswith("-") and len(token) > 1:
+            name = token.partition("=")[0]
+            near = nearest(name.replace("_", "-"), spellings)
+            yield f"{name}: no such flag" + (f"; did you mean {near}?" if near else "")
+            after_flag = "=" not in token
+        elif after_flag:
+            after_flag = False  # most likely the value of the unknown flag
+        else:
+            yield f"{token!r}: expected a flag; values follow their flag"
+
+
+def _first_paragraph(settings_class: type[BaseModel]) -> str:
+    return " ".join((settings_class.__doc__ or "").split("\n\n")[0].split())

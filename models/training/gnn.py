@@ -1,0 +1,108 @@
+"""The graph network as the engine sees it: syntax graphs, batches under a node budget, two architectures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from models.data.columnar import RecordTable, open_records
+from models.data.graph_batches import GraphStore
+from models.data.graph_statistics import recommended_batch_size
+from models.errors import DataInvalid
+from models.nn.gcn import GraphClassifier
+from models.nn.typed_graph import TypedGraphClassifier
+from models.settings.gnn import GnnSettings
+from models.training.classification import Classification
+from models.training.memory import device_memory_bytes
+from models.training.order import Indices
+from models.training.schedule import Plateau, Schedule
+
+ARCHITECTURES: dict[str, type[nn.Module]] = {"gcn": GraphClassifier, "typed": TypedGraphClassifier}
+
+
+class GraphExamples:
+    """Graphs and labels of one file.
+
+    Args:
+        table: The records.
+        limit: Only the first so many.
+        with_relations: Also keep typed adjacency.
+    """
+
+    def __init__(self, table: RecordTable, *, limit: int | None, with_relations: bool) -> None:
+        count = len(table) if limit is None else min(limit, len(table))
+        self.ids = table.ids[:count]
+        self.groups = table.groups[:count]
+        self.labels: npt.NDArray[np.int8] = np.asarray(table.labels[:count])
+        self.weights: npt.NDArray[np.float64] = np.ones(count)
+        self.graphs = GraphStore(table, with_relations=with_relations)
+        self.sizes: npt.NDArray[np.int64] = self.graphs.num_nodes[:count]
+        self.num_edges: npt.NDArray[np.int64] = np.diff(np.asarray(table.edge_ptr))[:count]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class GraphObjective(Classification[GraphExamples]):
+    """Classify functions by their syntax graph.
+
+    Args:
+        settings: Architecture and optimisation; the model is built with the current random state.
+    """
+
+    def __init__(self, settings: GnnSettings) -> None:
+        self.settings = settings
+        self.budget = settings.node_budget
+        self.model = ARCHITECTURES[settings.architecture](
+            vocab_size=settings.vocab_size,
+            embedding_dim=settings.embedding_dim,
+            hidden_dim=settings.hidden_dim,
+            num_layers=settings.num_layers,
+            dropout=settings.dropout,
+        )
+
+    def load(self, path: Path, *, limit: int | None) -> GraphExamples:
+        """Graphs of the records at ``path``.
+
+        Raises:
+            DataInvalid: no record, or a node id beyond the vocabulary. Not retried.
+        """
+        table = open_records(path)
+        if len(table) == 0:
+            raise DataInvalid(path, "holds no record; training needs at least one")
+        largest = int(np.max(table.node_ids))
+        if largest >= self.settings.vocab_size:
+            raise DataInvalid(path, f"node id {largest} is beyond model.vocab_size={self.settings.vocab_size}")
+        return GraphExamples(table, limit=limit, with_relations=self.settings.architecture == "typed")
+
+    def resolve(self, settings: GnnSettings, examples: GraphExamples, device: str) -> GnnSettings:
+        """``batch_size`` lowered to what the memory model recommends, where ``auto_batch_size`` asks for it."""
+        if not settings.auto_batch_size:
+            return settings
+        recommended = recommended_batch_size(
+            p95_nodes=int(np.percentile(examples.sizes, 95)),
+            p95_edges=int(np.percentile(examples.num_edges, 95)),
+            hidden_dim=settings.hidden_dim,
+            num_layers=settings.num_layers,
+            embedding_dim=settings.embedding_dim,
+            memory_bytes=device_memory_bytes(device),
+            num_parameters=sum(p.numel() for p in self.model.parameters()),
+            cap=settings.batch_size,
+        )
+        return settings.model_copy(update={"batch_size": recommended})
+
+    def schedule(self, optimizer: Optimizer, *, num_steps: int) -> Schedule:  # noqa: ARG002
+        """The learning rate falls when F1 of label 1 stands still."""
+        return Plateau(optimizer, factor=self.settings.plateau_factor, patience=self.settings.plateau_patience)
+
+    def logits(self, examples: GraphExamples, records: Indices) -> Tensor:
+        """``(len(records), 2)``."""
+        logits: Tensor = self.model(examples.graphs.batch(records).to(self.device))
+        return logits
+
+
+OBJECTIVE = GraphObjective

@@ -1,0 +1,52 @@
+"""The ``predict`` job: scores of a finished model on validation records and, on request, on the sealed test."""
+
+from __future__ import annotations
+
+from models.errors import SettingsInvalid
+from models.jobs.contract import MANIFEST_FILE, JobContext, JobResult
+from models.jobs.keys import run_key
+from models.jobs.registry import train_settings_of
+from models.settings.predict import PredictSettings
+from models.settings.train import ComputeSettings
+from models.store.manifest import verify_manifest
+from models.training import state
+from models.training.job import BEST_FILE
+from models.training.objective import Objective
+from models.training.process import open_process
+from models.training.scoring import open_sealed, write_predictions
+
+
+def run(settings: PredictSettings, context: JobContext, *, objective_class: type[Objective]) -> JobResult:
+    """Score the asked splits with the best weights of ``model_run``.
+
+    Raises:
+        SettingsInvalid: the training run is not finished. Not retried.
+        ObjectCorrupt: its weights are not those it wrote. Not retried.
+    """
+    context.events.phase("load")
+    if not (settings.model_run / MANIFEST_FILE).exists():
+        raise SettingsInvalid(f"model_run: {settings.model_run} is not finished (no {MANIFEST_FILE}); finish it first")
+    verify_manifest(settings.model_run)
+    trained = train_settings_of(settings)
+    accelerator = open_process(ComputeSettings(num_threads=settings.num_threads), context)
+    objective = objective_class(trained.model)
+    state.load_model(objective.model, (settings.model_run / BEST_FILE).read_bytes())
+    objective.model.to(accelerator.device)
+    context.events.phase("predict")
+    files, counts = [], {}
+    for split in settings.splits:
+        examples = objective.load(settings.data / f"{split}.jsonl", limit=None)
+        files.append(write_predictions(objective, examples, split, context, accelerator))
+        counts[split] = len(examples)
+    if settings.open_test:
+        path = open_sealed(
+            settings.data / "test.jsonl",
+            context,
+            model_path=settings.model_run / BEST_FILE,
+            purpose=settings.open_test,
+            run_key=run_key(settings),
+        )
+        examples = objective.load(path, limit=None)
+        files.append(write_predictions(objective, examples, "test", context, accelerator))
+        counts["test"] = len(examples)
+    return JobResult(numbers={"num_records": counts, "model_kind": trained.model.kind}, files=tuple(files))

@@ -1,0 +1,51 @@
+"""What this process trains on: device, precision and its fellow ranks, by Accelerate."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import torch
+from accelerate import Accelerator
+from torch import distributed
+
+from models.errors import SettingsInvalid
+from models.jobs.contract import JobContext
+from models.jobs.hardware import resolve_device, resolve_precision
+from models.settings.train import ComputeSettings
+
+RANK_TIMEOUT = timedelta(minutes=10)
+
+
+def open_process(compute: ComputeSettings, context: JobContext) -> Accelerator:
+    """Set threads and deterministic kernels, meet the other ranks, and give the accelerator.
+
+    Raises:
+        SettingsInvalid: a GPU is asked for and there is none. Not retried.
+    """
+    device = resolve_device(compute.device)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsInvalid("compute.device is cuda, but torch sees no GPU here; use --compute.device cpu")
+    torch.set_num_threads(compute.num_threads)
+    torch.use_deterministic_algorithms(True)
+    precision = resolve_precision(compute.precision, device)
+    _meet_ranks(context, device)
+    return Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "off" else precision)
+
+
+def _meet_ranks(context: JobContext, device: str) -> None:
+    """Join the process group through a file, which needs no free port."""
+    if context.num_ranks == 1 or distributed.is_initialized():
+        return
+    if context.rendezvous is None:
+        raise SettingsInvalid("several ranks need a rendezvous file; start them by --num-ranks, not by hand")
+    names = {"RANK": context.rank, "LOCAL_RANK": context.rank, "WORLD_SIZE": context.num_ranks}
+    os.environ.update({name: str(value) for name, value in names.items()})
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # ranks of one machine; host names may not resolve
+    distributed.init_process_group(
+        "gloo" if device == "cpu" else "nccl",
+        init_method=f"file://{context.rendezvous}",
+        rank=context.rank,
+        world_size=context.num_ranks,
+        timeout=RANK_TIMEOUT,
+    )

@@ -1,0 +1,50 @@
+"""Learning rate over time. What a schedule remembers is in the checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+
+class Schedule(Protocol):
+    """Sets the learning rate of an optimiser."""
+
+    def after_step(self) -> None:
+        """One optimiser step was done."""
+        ...
+
+    def after_evaluation(self, score: float) -> None:
+        """The validation score was measured."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers, as JSON."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember it again."""
+        ...
+
+
+class Plateau:
+    """Multiplies the learning rate by ``factor`` after ``patience`` evaluations without a better score."""
+
+    def __init__(self, optimizer: Optimizer, *, factor: float, patience: int) -> None:
+        self._schedule = ReduceLROnPlateau(optimizer, mode="max", factor=factor, patience=patience)
+
+    def after_step(self) -> None:
+        """Nothing: it moves at evaluations only."""
+
+    def after_evaluation(self, score: float) -> None:
+        """Lower the learning rate where the score stands still."""
+        self._schedule.step(score)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best score, patience so far, last rates."""
+        return dict(self._schedule.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember them again; the optimiser's own rates come with its state."""
+        self._schedule.load_state_dict(state)

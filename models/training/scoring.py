@@ -1,0 +1,62 @@
+"""Scores of a trained model, record by record; and the one door to sealed records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from models.jobs.contract import JobContext
+from models.store.filesystem import LocalFilesystem, write_synced
+from models.store.manifest import digest_file
+from models.store.openings import append_opening
+from models.training.objective import Examples, Objective
+
+
+def open_sealed(path: Path, context: JobContext, *, model_path: Path, purpose: str, run_key: str) -> Path:
+    """The path of sealed records, once the opening is logged in the run root.
+
+    Nothing that chooses (thresholds, weights, early stopping, rankings) may call this.
+
+    Raises:
+        StoreUnavailable: the opening could not be logged; the records stay closed. Retried.
+    """
+    append_opening(
+        context.runs_path,
+        model_sha256=digest_file(model_path).sha256,
+        data_sha256=digest_file(path).sha256,
+        split=path.name.split(".")[0],
+        purpose=purpose,
+        run_key=run_key,
+        attempt=context.attempt,
+    )
+    return path
+
+
+def write_predictions(
+    objective: Objective, examples: Examples, split: str, context: JobContext, accelerator: Accelerator
+) -> str:
+    """Write ``predictions_<split>.jsonl`` and give its name: id, group, label, probability of label 1, logits."""
+    with accelerator.autocast():
+        logits = objective.scores(examples, np.arange(len(examples), dtype=np.int64)).numpy().astype(np.float64)
+    top = logits.max(axis=1, keepdims=True)
+    odds = np.exp(logits - top)
+    probabilities = odds[:, 1] / odds.sum(axis=1)
+    lines = [
+        json.dumps(
+            {
+                "id": examples.ids[row],
+                "group": examples.groups[row],
+                "label": int(examples.labels[row]),
+                "probability": float(probabilities[row]),
+                "logits": [float(value) for value in logits[row]],
+            }
+        )
+        for row in range(len(examples))
+    ]
+    name = f"predictions_{split}.jsonl"
+    content = ("\n".join(lines) + "\n").encode()
+    write_synced(LocalFilesystem(), context.run_path / name, content, temp_folder=context.run_path / ".temp")
+    return name

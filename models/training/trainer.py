@@ -1,0 +1,227 @@
+"""The loop. ``fit`` reads as prose; what a step, an evaluation and a checkpoint are stands below it.
+
+Everything random or ordered is a function of seed, epoch and step, or is in the checkpoint; so a run that is killed
+anywhere and started again ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import distributed
+
+from models.errors import Interrupted, NumericsError
+from models.jobs.contract import JobContext
+from models.settings.optimisation import Optimisation
+from models.store.crash_points import EVALUATION, MID_STEP, reached
+from models.training.checkpointing import PROGRESS_KEY, Checkpointing, Stateful
+from models.training.gradients import FlatGradients
+from models.training.objective import Examples, Objective
+from models.training.order import Indices, cut_by_budget, epoch_order, num_steps_in_epoch, rank_share, step_records
+from models.training.state import Position
+
+LOSS, STOP, SAVE = range(3)
+"""Numbers that travel with the gradient: all ranks learn of loss, stop and save in the one all-reduce of a step."""
+
+
+@dataclass
+class Pace:
+    """Clocks and counters of this attempt; never in a checkpoint."""
+
+    log_every_seconds: float
+    started: float = 0.0
+    last_told: float = 0.0
+    num_records: int = 0
+    num_steps: int = 0
+    seconds_evaluating: float = 0.0
+
+
+@dataclass
+class Trainer:
+    """One run of training.
+
+    Args:
+        objective: The model and how it learns.
+        settings: Optimisation, with everything resolved.
+        seed: Base seed.
+        train: Records to learn from.
+        val: Records to evaluate on.
+        stateful: Model, optimiser, schedule and scaler.
+        gradients: The flat buffer behind the parameters' gradients.
+        checkpointing: Saves and restores.
+        accelerator: Device, precision, ranks.
+        context: Events, stop flag, rank.
+        pace: Clocks.
+        position: Where training is.
+    """
+
+    objective: Objective
+    settings: Optimisation
+    seed: int
+    train: Examples
+    val: Examples
+    stateful: Stateful
+    gradients: FlatGradients
+    checkpointing: Checkpointing
+    accelerator: Accelerator
+    context: JobContext
+    pace: Pace
+    position: Position
+
+    def fit(self) -> Position:
+        """Train to the end from wherever the position is.
+
+        Raises:
+            Interrupted: asked to stop; a checkpoint was made. Retried.
+            NumericsError: loss or gradient is not finite. Not retried.
+        """
+        self.pace.started = time.monotonic()
+        while not self.position.finished:
+            self.context.events.phase("train")
+            self.train_epoch()
+            self.context.events.phase("eval")
+            self.finish_epoch()
+        return self.position
+
+    def train_epoch(self) -> None:
+        """The steps of the present epoch that are not done yet."""
+        order = epoch_order(len(self.train), seed=self.seed, epoch=self.position.epoch)
+        while self.position.step_in_epoch < self.num_steps:
+            records = step_records(
+                order, step_in_epoch=self.position.step_in_epoch, batch_size=self.position.batch_size
+            )
+            stop, save = self.step(records)
+            if stop:
+                self.save()
+                raise Interrupted(self.position.step)
+            if save and self.position.step_in_epoch < self.num_steps:
+                self.save()
+
+    def step(self, records: Indices) -> tuple[bool, bool]:
+        """One optimiser step over exactly ``records``; gives whether any rank wants to stop, and rank 0 to save."""
+        self.gradients.clear()
+        self._backward(records)
+        self.gradients.extra[STOP] = float(self.context.stop_requested())
+        is_due = self.context.rank == 0 and self.checkpointing.is_due(self.position.step + 1)
+        self.gradients.extra[SAVE] = float(is_due)
+        self.gradients.sum_over_ranks()
+        reached(MID_STEP)
+        loss = float(self.gradients.extra[LOSS])
+        self._update(loss, records)
+        self._advance(loss, records)
+        return bool(self.gradients.extra[STOP]), bool(self.gradients.extra[SAVE])
+
+    def finish_epoch(self) -> None:
+        """Evaluate, remember, move the learning rate, decide whether to go on, and save all of it at once."""
+        started = time.monotonic()
+        metrics = self.evaluate()
+        score = metrics.pop("selection")
+        position = self.position
+        train_loss = position.loss_sum / self.num_steps
+        learning_rate = self.stateful.optimizer.param_groups[0]["lr"]
+        entry = {"epoch": position.epoch, "step": position.step, "train_loss": train_loss, **metrics}
+        position.history.append({**entry, "learning_rate": learning_rate})
+        position.sample_digests.append(position.sample_digest)
+        self.stateful.schedule.after_evaluation(score)
+        self._judge(score)
+        position.epoch, position.step_in_epoch, position.loss_sum = position.epoch + 1, 0, 0.0
+        self.context.events.emit("epoch", num_epochs=self.settings.epochs, **position.history[-1])
+        self.pace.seconds_evaluating += time.monotonic() - started
+        self.context.events.phase("save")
+        self.save()
+
+    def evaluate(self) -> dict[str, float]:
+        """Validation metrics, each rank scoring its share of the records."""
+        everything = np.arange(len(self.val), dtype=np.int64)
+        own = rank_share(everything, rank=self.context.rank, num_ranks=self.context.num_ranks)
+        with self.accelerator.autocast():
+            own_scores = self.objective.scores(self.val, own)
+        reached(EVALUATION)
+        scores = torch.zeros(len(self.val), own_scores.shape[1])
+        scores[torch.from_numpy(own)] = own_scores
+        if distributed.is_initialized():
+            scores = scores.to(self.accelerator.device)
+            distributed.all_reduce(scores)  # each row is one rank's score plus zeros: exact
+        return self.objective.metrics(self.val, scores.cpu().numpy())
+
+    def save(self) -> None:
+        """Make a checkpoint of the present position."""
+        told = {PROGRESS_KEY: self.context.events.offset_bytes()}
+        self.checkpointing.save(self.stateful, self.position, beside=told)
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps of an epoch."""
+        return num_steps_in_epoch(len(self.train), self.position.batch_size)
+
+    def _backward(self, records: Indices) -> None:
+        """Gradients of this rank's share; the loss is normalised over the weights of the whole step."""
+        total_weight = float(self.train.weights[records].sum())
+        own = rank_share(records, rank=self.context.rank, num_ranks=self.context.num_ranks)
+        for part in cut_by_budget(own, self.train.sizes, self.position.micro_budget):
+            with self.accelerator.autocast():
+                loss = self.objective.loss_sum(self.train, part) / total_weight
+            scaler = self.stateful.scaler
+            (scaler.scale(loss) if scaler is not None else loss).backward()  # type: ignore[no-untyped-call]
+            self.gradients.extra[LOSS] += loss.detach()
+
+    def _update(self, loss: float, records: Indices) -> None:
+        """Clip and step; a loss that is no number ends training before it can spoil the weights."""
+        if not math.isfinite(loss):
+            raise NumericsError("loss", step=self.position.step, record_ids=[self.train.ids[r] for r in records])
+        scaler, optimizer = self.stateful.scaler, self.stateful.optimizer
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+            self.gradients.clip(self.settings.max_grad_norm)
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            norm = self.gradients.clip(self.settings.max_grad_norm)
+            if not math.isfinite(float(norm)):
+                ids = [self.train.ids[r] for r in records]
+                raise NumericsError("gradient", step=self.position.step, record_ids=ids)
+            optimizer.step()
+        self.stateful.schedule.after_step()
+
+    def _advance(self, loss: float, records: Indices) -> None:
+        position = self.position
+        position.step += 1
+        position.step_in_epoch += 1
+        position.loss_sum += loss
+        chained = position.sample_digest.encode() + records.astype("<i8").tobytes()
+        position.sample_digest = hashlib.sha256(chained).hexdigest()
+        self.pace.num_records += len(records)
+        self.pace.num_steps += 1
+        self._tell_step(loss)
+
+    def _tell_step(self, loss: float) -> None:
+        now = time.monotonic()
+        if now - self.pace.last_told < self.pace.log_every_seconds:
+            return
+        self.pace.last_told = now
+        self.context.events.emit(
+            "step",
+            step=self.position.step,
+            num_steps=self.num_steps * self.settings.epochs,
+            epoch=self.position.epoch,
+            loss=loss,
+            samples_per_second=round(self.pace.num_records / max(now - self.pace.started, 1e-9), 2),
+        )
+
+    def _judge(self, score: float) -> None:
+        """Best so far, patience, and whether training has ended."""
+        position = self.position
+        if position.best_step is None or score > position.best_score + self.settings.early_stopping_delta:
+            position.best_score, position.best_step, position.num_bad_evaluations = score, position.step, 0
+        else:
+            position.num_bad_evaluations += 1
+        if position.num_bad_evaluations >= self.settings.early_stopping_patience:
+            position.finished, position.stop_reason = True, "early stopping"
+        elif position.epoch + 1 >= self.settings.epochs:
+            position.finished, position.stop_reason = True, "all epochs done"

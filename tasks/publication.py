@@ -1,0 +1,47 @@
+"""The last task of a flow: turn finished runs into a report and the artifacts people look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from tasks.artifacts import PHASE1_LEADERBOARD, PHASE1_REPORT, publish_file_link, publish_markdown
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published.
+
+    Args:
+        table: Model and baselines as text.
+        path: The HTML page.
+    """
+
+    table: str
+    path: Path
+
+
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE, persist_result=False)
+def publish_phase1(runs_path: Path, *, preprocess: Path, train: Path, predict: Path, evaluate: Path) -> Publication:
+    """Write the HTML page under ``runs/reports`` and publish table and link.
+
+    Args:
+        runs_path: The run root.
+        preprocess: Run directory of the data.
+        train: Run directory of the model.
+        predict: Run directory of its predictions.
+        evaluate: Run directory of the metrics.
+    """
+    from tasks.reports import markdown_summary, render_report, table_text  # matplotlib comes with it
+
+    path = runs_path / "reports" / f"phase1-{evaluate.parent.name.rpartition('-')[2]}-{evaluate.name}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    render_report(path, preprocess=preprocess, train=train, predict=predict, evaluate=evaluate)
+    publish_markdown(PHASE1_LEADERBOARD, markdown_summary(evaluate), "Phase 1: the graph network beside its baselines")
+    publish_file_link(PHASE1_REPORT, path, "Phase 1: the whole report")
+    get_run_logger().info("report written to %s", path)
+    return Publication(table_text(evaluate), path)

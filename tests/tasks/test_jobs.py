@@ -1,0 +1,157 @@
+"""The one task on a real server: free interruptions, Cached, cancel, kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused, SettingsInvalid
+from models.settings.preprocess import PreprocessSettings
+from models.settings.train import TrainSettings
+from tasks.jobs import is_retryable, job_name
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "retried"),
+    [
+        (JobInterrupted("x"), True),
+        (JobHung("x"), True),
+        (JobCrashed("x"), False),
+        (JobRefused("x"), False),
+        (SettingsInvalid("x"), False),
+        (ValueError("not ours"), False),
+    ],
+)
+def test_retries_read_nothing_but_what_the_error_says_of_itself(error, retried):
+    from prefect.states import Failed
+
+    assert is_retryable(None, None, Failed(data=error)) is retried
+
+
+def test_a_job_is_named_by_what_it_does():
+    train = TrainSettings(train_data="a", val_data="b", seed=42)
+
+    assert job_name(train) == "train gnn seed 42"
+    assert job_name(PreprocessSettings(data="a", source="codexglue")) == "preprocess codexglue"
+
+
+@pytest.mark.server
+def test_twenty_kills_are_free_and_the_second_run_is_cached(prefect_client, deployed_stub, tmp_path):
+    parameters = {"folder": str(tmp_path), "arguments": ["--steps", "21", "--kill-each", "1"]}
+
+    first = deployed_stub(**parameters)
+    assert wait_for_end(prefect_client, first.id).name == "Completed"
+    manifest = (run_directory(tmp_path) / "manifest.json").read_bytes()
+    second = deployed_stub(**parameters)
+    assert wait_for_end(prefect_client, second.id).name == "Completed"
+
+    first_task, second_task = (only_task_run(prefect_client, run.id) for run in (first, second))
+    assert (first_task.state.name, first_task.run_count) == ("Completed", 1)  # none of its retries was used
+    assert (second_task.state.name, second_task.name) == ("Cached", "train gnn seed 42")
+    assert num_attempts(run_directory(tmp_path)) == 21  # the second launched nothing
+    assert (run_directory(tmp_path) / "manifest.json").read_bytes() == manifest
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("in_thread", [False, True], ids=["called", "submitted"])
+def test_cancelling_in_the_ui_stops_the_job_within_seconds(prefect_client, deployed_stub, tmp_path, in_thread):
+    from prefect.states import Cancelling
+
+    run = deployed_stub(
+        folder=str(tmp_path), arguments=["--steps", "999", "--step-seconds", "0.2"], in_thread=in_thread
+    )
+    pid = child_pid(tmp_path)
+
+    prefect_client.set_flow_run_state(run.id, Cancelling())
+    cancelled_seconds = time.monotonic()
+
+    wait_for(lambda: not is_running(pid), seconds=15)
+    assert time.monotonic() - cancelled_seconds < 10
+    state = wait_for_end(prefect_client, run.id)
+    assert state.name == "Cancelled"
+    assert num_attempts(run_directory(tmp_path)) == 1  # the interruption was not taken for a free one
+    assert '"interrupted"' in (run_directory(tmp_path) / "outcome.json").read_text()
+
+
+@pytest.mark.server
+def test_sigkill_of_the_flow_leaves_no_orphan_and_a_crashed_run(prefect_client, deployed_stub, tmp_path):
+    run = deployed_stub(folder=str(tmp_path), arguments=["--steps", "999", "--step-seconds", "0.2"])
+    pid = child_pid(tmp_path)
+    flow_pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+    os.kill(flow_pid, signal.SIGKILL)
+
+    wait_for(lambda: not is_running(pid), seconds=15)
+    assert wait_for_end(prefect_client, run.id).name == "Crashed"
+
+
+@pytest.fixture
+def deployed_stub(prefect_client) -> Callable[..., Any]:
+    """Submits runs of the stub flow to the worker."""
+    from prefect.deployments import run_deployment
+    from prefect.flows import Flow
+
+    entrypoint = "tests/tasks/stub_flow.py:stub_training"
+    loaded = Flow.from_source(source=str(ROOT), entrypoint=entrypoint)
+    loaded.deploy(name="stub", work_pool_name="local-process", build=False, push=False, print_next_steps=False)
+
+    def submit(**parameters: Any) -> Any:
+        return run_deployment("stub-training/stub", parameters=parameters, timeout=0)
+
+    return submit
+
+
+def only_task_run(client: Any, flow_run_id: Any) -> Any:
+    """The task run of a finished flow run; the server hears of its end a little later."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+
+    def final() -> list[Any]:
+        return [run for run in client.read_task_runs(flow_run_filter=of_run) if run.state and run.state.is_final()]
+
+    wait_for(final, seconds=20)
+    (run,) = final()
+    return run
+
+
+def run_directory(folder: Path) -> Path:
+    (found,) = (folder / "runs/train").glob("*/*")
+    return found
+
+
+def num_attempts(run_path: Path) -> int:
+    return len((run_path / "attempts.txt").read_text().split())
+
+
+def child_pid(folder: Path) -> int:
+    """Process of the stub once it steps."""
+    wait_for(lambda: list((folder / "runs").glob("train/*/*/checkpoints/head.json")), seconds=60)
+    return int((run_directory(folder) / "attempts.txt").read_text().split()[-1])
+
+
+def wait_for_end(client: Any, flow_run_id: Any) -> Any:
+    wait_for(lambda: client.read_flow_run(flow_run_id).state.is_final(), seconds=45)
+    return client.read_flow_run(flow_run_id).state
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

@@ -1,0 +1,231 @@
+"""A job is watched to its end: interruptions, silence, cancellation, and who may launch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused
+from models.jobs.layout import is_finished
+from models.settings.fields import Settings
+from tasks.launchers.run_files import is_locked, tail
+from tasks.supervision import SupervisionSettings, SupervisorEnding, newest_step, supervise
+
+PATIENCE = SupervisionSettings(
+    start_silence_seconds=20.0, train_silence_seconds=1.0, save_silence_seconds=5.0, grace_seconds=1.0
+)
+
+
+class StubSettings(Settings):
+    kind: str = "stub"
+    num_threads: int = 3
+
+
+SETTINGS = StubSettings()
+
+
+def attempts(plan) -> list[int]:
+    return [int(pid) for pid in (plan.run_path / "attempts.txt").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_job_is_launched_once_and_its_events_are_heard_in_order(stub_launcher, plan):
+    heard: list[dict] = []
+
+    done = supervise(stub_launcher("--steps", "3"), SETTINGS, plan, PATIENCE, heard.append)
+
+    assert (done.run_path, done.num_launches) == (plan.run_path, 1)
+    assert [e["event"] for e in heard] == ["phase", "phase", "step", "step", "step", "epoch"]
+    assert is_finished(plan.run_path)
+
+
+def test_twenty_kills_that_each_got_further_cost_no_retry(stub_launcher, plan):
+    done = supervise(stub_launcher("--steps", "21", "--kill-each", "1"), SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert done.num_launches == 21
+    assert len(attempts(plan)) == 21
+    assert newest_step(plan.run_path) == 21
+
+
+def test_kills_that_get_no_further_are_raised_for_a_retry_with_delay(stub_launcher, plan):
+    with pytest.raises(JobInterrupted, match="SIGKILL") as raised:
+        supervise(stub_launcher("--kill-at-start"), SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert raised.value.retryable
+    assert len(attempts(plan)) == 3  # the first finished a phase that none had; then two in a row without
+
+
+def test_a_job_that_stands_still_is_ended_although_it_ignores_sigterm(stub_launcher, plan):
+    with pytest.raises(JobHung, match="phase 'train'"):
+        supervise(stub_launcher("--hang", "--ignore-sigterm"), SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert not is_alive(attempts(plan)[0])
+
+
+def test_a_job_that_never_says_anything_is_ended_too(stub_launcher, plan, tmp_path):
+    launcher = stub_launcher()
+    launcher.command = ("sh", "-c", "exec sleep 60")
+    patience = PATIENCE.model_copy(update={"start_silence_seconds": 0.5})
+
+    with pytest.raises(JobHung, match="phase 'start'"):
+        supervise(launcher, SETTINGS, plan, patience, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more", "error", "retryable"),
+    [
+        ("refused:2", (), JobRefused, False),
+        ("crashed:1", (), JobCrashed, False),
+        ("crashed:1", ("--retryable",), JobInterrupted, True),
+        ("done:0", (), JobCrashed, False),  # it says so, and there is no manifest
+        ("refused:0", (), JobRefused, False),  # the file decides, not the code
+    ],
+)
+def test_each_end_becomes_its_error(stub_launcher, plan, outcome, more, error, retryable):
+    launcher = stub_launcher("--outcome", outcome, *more)
+
+    with pytest.raises(error) as raised:
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert type(raised.value) is error
+    assert raised.value.retryable is retryable
+    assert len(attempts(plan)) == 1
+
+
+def test_an_outcome_that_an_earlier_attempt_left_does_not_count(stub_launcher, plan):
+    plan.run_path.mkdir(parents=True)
+    (plan.run_path / "outcome.json").write_text('{"outcome": "refused", "message": "old", "error": null}')
+    launcher = stub_launcher()
+    launcher.command = ("false",)
+
+    with pytest.raises(JobCrashed, match="exit code 1"):
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
+
+
+def test_a_segfault_is_a_crash_and_not_an_interruption(stub_launcher, plan):
+    launcher = stub_launcher()
+    launcher.command = ("sh", "-c", "kill -SEGV $$")
+
+    with pytest.raises(JobCrashed, match="SIGSEGV"):
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
+
+
+def test_whatever_ends_the_supervisor_ends_the_job(stub_launcher, plan):
+    def cancel(event: dict) -> None:
+        if event["event"] == "step":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        supervise(stub_launcher("--steps", "9", "--step-seconds", "0.2"), SETTINGS, plan, PATIENCE, cancel)
+
+    assert not is_alive(attempts(plan)[0])
+    assert '"interrupted"' in (plan.run_path / "outcome.json").read_text()  # it was given time to save
+
+
+def test_nothing_is_launched_again_by_a_process_that_is_being_ended(stub_launcher, plan):
+    ending = threading.Event()
+
+    def interrupt(event: dict) -> None:
+        if event["event"] == "step":
+            ending.set()
+            os.kill(attempts(plan)[-1], signal.SIGTERM)
+
+    with pytest.raises(SupervisorEnding) as raised:
+        supervise(
+            stub_launcher("--steps", "9", "--step-seconds", "0.2"),
+            SETTINGS,
+            plan,
+            PATIENCE,
+            interrupt,
+            keep_going=lambda: not ending.is_set(),
+        )
+
+    assert not raised.value.retryable
+    assert len(attempts(plan)) == 1
+
+
+def test_two_supervisors_of_one_run_have_one_child(stub_launcher, plan):
+    launcher = stub_launcher("--steps", "5", "--step-seconds", "0.2")
+    heard: list[list[dict]] = [[], []]
+    results = []
+
+    def watch(number: int) -> None:
+        results.append(supervise(launcher, SETTINGS, plan, PATIENCE, heard[number].append))
+
+    threads = [threading.Thread(target=watch, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert len(attempts(plan)) == 1
+    assert sorted(result.num_launches for result in results) == [0, 1]
+    for events in heard:  # the one that attached follows the copy
+        assert [e["step"] for e in events if e["event"] == "step"] == [1, 2, 3, 4, 5]
+
+
+def test_one_that_attached_takes_over_what_is_left_unfinished(stub_launcher, plan):
+    heard: list[dict] = []
+    refused = []
+
+    def first() -> None:
+        try:
+            supervise(
+                stub_launcher("--steps", "9", "--step-seconds", "0.2", "--hang"),
+                SETTINGS,
+                plan,
+                PATIENCE,
+                lambda _: None,
+            )
+        except JobHung as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not is_locked(plan.run_path / "lock") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    done = supervise(stub_launcher("--steps", "3"), SETTINGS, plan, PATIENCE, heard.append)
+    thread.join(timeout=10)
+
+    assert len(refused) == 1
+    assert done.num_launches == 1
+    notices = [e["message"] for e in heard if e["event"] == "notice"]
+    assert any("following" in message for message in notices)
+    assert any("taking over" in message for message in notices)
+
+
+def test_the_job_sees_its_threads_and_no_secrets(stub_launcher, plan, monkeypatch):
+    import json
+
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("MY_TOKEN", "secret")
+
+    supervise(stub_launcher(), SETTINGS, plan, PATIENCE, lambda _: None)
+
+    environment = json.loads((plan.run_path / "environment.json").read_text())
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert not [name for name, value in environment.items() if value == "secret" or name.startswith("PREFECT")]
+
+
+def test_what_a_library_prints_goes_to_the_log_and_not_among_the_events(stub_launcher, plan):
+    heard: list[dict] = []
+
+    supervise(stub_launcher(), SETTINGS, plan, PATIENCE, heard.append)
+
+    log = tail(plan.run_path / "log.txt", 50)
+    assert "a library prints this" in log
+    assert "and logs this" in log
+    assert all("event" in event for event in heard)

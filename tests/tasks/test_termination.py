@@ -1,0 +1,26 @@
+"""A task thread learns that the process was told to end, and the handler that was there still gets the signal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from tasks.termination import noting_termination, told_to_end
+
+
+def test_any_thread_learns_of_sigterm_and_the_handler_stays():
+    handled, seen = [], []
+    before = signal.signal(signal.SIGTERM, lambda *_: handled.append("handler"))
+    try:
+        with noting_termination():
+            assert not told_to_end()
+            signal.raise_signal(signal.SIGTERM)
+            thread = threading.Thread(target=lambda: seen.append(told_to_end()))
+            thread.start()
+            thread.join()
+        assert (handled, seen) == (["handler"], [True])
+        assert told_to_end()  # for threads that are still at work
+        with noting_termination():
+            assert not told_to_end()
+    finally:
+        signal.signal(signal.SIGTERM, before)
