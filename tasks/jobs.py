@@ -144,7 +144,8 @@ def run_job(
             keep_going=lambda: not told_to_end(),
         )
         reporter.done()
-    log.info("done after %d launches: %s", supervised.num_launches, supervised.run_path)
+    again = f" after {supervised.num_launches} launches" if supervised.num_launches > 1 else ""
+    log.info("done%s: %s", again, supervised.run_path)
     return refer_to(plan, cached=False)
 
 

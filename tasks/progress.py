@@ -40,6 +40,7 @@ class ProgressMeter:
         self.progress = Progress()
         self._phase = "starting"
         self._first: tuple[float, float] | None = None
+        self._steps = False
 
     def hear(self, event: Event) -> Progress:
         """Take in one event; gives the progress after it."""
@@ -50,10 +51,15 @@ class ProgressMeter:
         elif name == "step":
             epoch = f"epoch {event['epoch']}, " if event.get("epoch") is not None else ""
             doing = f"{self._phase}: {epoch}step {event['step']}/{event.get('num_steps', '?')}"
+            self._steps = True
             self._move(event["step"], event.get("num_steps"), event["time"], doing)
         elif name == "progress":
-            doing = f"{self._phase}: {event['done']:,}/{event['total'] or '?'} {event['unit']}"
-            self._move(event["done"], event.get("total"), event["time"], doing)
+            total = f"{event['total']:,}" if event["total"] else "?"
+            doing = f"{self._phase}: {event['done']:,}/{total} {event['unit']}"
+            if self._steps:  # a count inside a job that steps, such as an evaluation, is not how far the job has come
+                self.progress = Progress(self.progress.share, self.progress.eta_seconds, doing)
+            else:
+                self._move(event["done"], event["total"], event["time"], doing)
         return self.progress
 
     def _move(self, done: float, total: float | None, time_seconds: float, doing: str) -> None:
@@ -61,7 +67,7 @@ class ProgressMeter:
             self.progress = Progress(0.0, None, doing)
             return
         share = min(1.0, done / total)
-        if self._first is None or share < self._first[1]:  # a new count begins
+        if self._first is None or share < self.progress.share:  # a new count begins, or one that was resumed
             self._first = (time_seconds, share)
         first_seconds, first_share = self._first
         gained = share - first_share

@@ -207,7 +207,8 @@ def test_settings_and_evaluation_load_no_torch_and_models_no_prefect() -> None:
     light = modules_of("models/settings", "models/evaluation")
     heavy = loaded_by(", ".join(light)) & (TORCH | CLOUD | {"sklearn", "scipy", "mlflow"})
     assert not heavy, f"models/settings and models/evaluation load {sorted(heavy)}: flows and tasks import them"
-    orchestration = loaded_by(", ".join(modules_of("models"))) & {"prefect", "prefect_aws", "sagemaker", "boto3"}
+    # boto3 is left to the syntax trees: accelerate loads it by itself wherever it is installed.
+    orchestration = loaded_by(", ".join(modules_of("models"))) & {"prefect", "prefect_aws", "sagemaker"}
     assert not orchestration, f"models/ loads {sorted(orchestration)}: jobs run in bare containers; move it to tasks/"
 
 

@@ -78,7 +78,7 @@ class HuggingFaceHub:
             SettingsInvalid: No such repository or revision. Not retried.
             StoreUnavailable: The hub does not answer. Retried.
         """
-        import httpx
+        import httpx2  # what the hub's client speaks through; its errors come out as they are
         from huggingface_hub import HfApi
         from huggingface_hub.errors import (
             HfHubHTTPError,
@@ -91,7 +91,7 @@ class HuggingFaceHub:
             commit = HfApi(endpoint=self._endpoint, token=False).dataset_info(REPOSITORY, revision=revision).sha
         except (RepositoryNotFoundError, RevisionNotFoundError) as error:
             raise SettingsInvalid(f"{REPOSITORY} has no revision {revision!r} on the hub") from error
-        except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+        except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
             raise StoreUnavailable(f"the hub does not answer for {REPOSITORY}: {error}") from error
         if not commit:
             raise StoreUnavailable(f"the hub named no commit for {REPOSITORY} at {revision!r}")
@@ -104,7 +104,7 @@ class HuggingFaceHub:
             SettingsInvalid: The commit has no such file. Not retried.
             StoreUnavailable: The hub does not answer. Retried.
         """
-        import httpx
+        import httpx2
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RemoteEntryNotFoundError
 
@@ -120,7 +120,7 @@ class HuggingFaceHub:
             )
         except RemoteEntryNotFoundError as error:
             raise SettingsInvalid(f"{REPOSITORY} at {commit} has no file {name}") from error
-        except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
             raise StoreUnavailable(f"{name} of {REPOSITORY} could not be fetched: {error}") from error
         return Path(str(local))
 

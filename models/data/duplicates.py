@@ -19,7 +19,7 @@ from models.data.minhash import SimilarPairs, band_shape, signatures_of, similar
 
 MIN_TOKENS = 20
 MAX_SAMPLES = 20
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 1 << 18
 
 Counts = npt.NDArray[np.int64]
 

@@ -25,7 +25,7 @@ class NetworkShape(NamedTuple):
     hidden_dim: int = 256
     num_layers: int = 4
     embedding_dim: int = 128
-    num_parameters: int = 490_498
+    num_parameters: int = 490_242
 
 
 class GraphMemory(NamedTuple):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from hashlib import blake2b
 from itertools import chain
 from typing import NamedTuple
@@ -35,6 +36,7 @@ _COMMENT = re.compile(rb'/(?:\*.*?(?:\*/|\Z)|/[^\n]*)|("(?:\\.|[^"\\\n])*"|\'(?:
 _SPACE, _WORD, _PUNCTUATION = 0, 1, 2
 _FACTOR = 0x9E3779B97F4A7C15
 _FACTOR_INVERSE = pow(_FACTOR, -1, 2**64)
+_KEPT_POWERS = 1 << 19
 _RENSA_SEED = 42
 
 
@@ -126,6 +128,17 @@ def token_hashes(texts: Sequence[bytes]) -> tuple[Words, Indices]:
 
 
 def _powers(base: int, count: int) -> Words:
+    if count > _KEPT_POWERS:  # one huge function: not worth keeping
+        return _powers_up_to(base, count)
+    return _kept_powers(base)[:count]
+
+
+@cache
+def _kept_powers(base: int) -> Words:
+    return _powers_up_to(base, _KEPT_POWERS)
+
+
+def _powers_up_to(base: int, count: int) -> Words:
     powers = np.full(count, base, dtype=np.uint64)
     powers[0] = 1
     return np.multiply.accumulate(powers)

@@ -30,7 +30,7 @@ from models.jobs.events import EventStream
 from models.jobs.keys import input_digests, run_key
 from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER, is_finished
 from models.jobs.provenance import experiment_config, git_state, machine_state
-from models.jobs.ranks import StartRank, run_ranks, start_rank_process
+from models.jobs.ranks import StartRank, outcome_path_of, run_ranks, start_rank_process
 from models.jobs.registry import entry_of
 from models.jobs.stopping import StopSignal
 from models.settings.fields import Settings
@@ -70,6 +70,13 @@ class Execution:
     rank: int = 0
     num_ranks: int = 1
     rendezvous: Path | None = None
+
+    @property
+    def outcome_path(self) -> Path:
+        """Where this process says how it ended."""
+        if self.rendezvous is None:
+            return self.run_path / OUTCOME_FILE
+        return outcome_path_of(self.rendezvous, self.rank)
 
 
 def execute(execution: Execution, start_rank: StartRank = start_rank_process) -> int:
@@ -188,7 +195,7 @@ def finish(execution: Execution, result: JobResult, *, seconds: float) -> None:
 def write_outcome(execution: Execution, exit_code: int, message: str, error: BaseException | None = None) -> None:
     """``outcome.json`` decides how the attempt ended; the exit code is its echo."""
     _write_json(
-        execution.run_path / OUTCOME_FILE,
+        execution.outcome_path,
         {
             "outcome": OUTCOME_OF_EXIT.get(exit_code, "crashed"),
             "message": message,
@@ -210,8 +217,7 @@ def _attempt_of_head(run_path: Path) -> int:
 
 
 def _end(execution: Execution, exit_code: int, error: Exception) -> int:
-    if execution.rank == 0:
-        write_outcome(execution, exit_code, str(error) or type(error).__name__, error)
+    write_outcome(execution, exit_code, str(error) or type(error).__name__, error)
     print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  the log of a container
     return exit_code
 

@@ -7,6 +7,7 @@ step, a lost rank ends the others. torchrun was not used: it turns exit code 75 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,14 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import EXIT_CRASHED, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED, RankLost
-from models.jobs.contract import SETTINGS_FILE
+from models.errors import EXIT_DONE, EXIT_INTERRUPTED, RankLost
+from models.jobs.contract import OUTCOME_FILE, SETTINGS_FILE
 
 if TYPE_CHECKING:
     from models.jobs.execution import Execution
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 2.0
+CLEAN = (EXIT_DONE, EXIT_INTERRUPTED)
 
 StartRank = Callable[["Execution", int, Path], int]
 """Starts one rank ``(execution, rank, rendezvous file)`` and gives its process id."""
@@ -39,10 +41,17 @@ def run_ranks(execution: Execution, num_ranks: int, start_rank: StartRank) -> in
         rendezvous = Path(folder) / "rendezvous"
         waiting = {start_rank(execution, rank, rendezvous): rank for rank in range(num_ranks)}
         codes = _wait_for_all(waiting, execution.stop)
-    lost = {rank: -code for rank, code in codes.items() if code < 0}
-    if lost:
-        raise RankLost(lost)
-    return _common_exit_code(list(codes.values()))
+        first_failed = next((rank for rank, code in codes.items() if code not in CLEAN), 0)
+        if codes[first_failed] < 0:
+            raise RankLost({first_failed: -codes[first_failed]})
+        if outcome_path_of(rendezvous, first_failed).exists():
+            shutil.copyfile(outcome_path_of(rendezvous, first_failed), execution.run_path / OUTCOME_FILE)
+    return codes[first_failed]
+
+
+def outcome_path_of(rendezvous: Path, rank: int) -> Path:
+    """Where a rank says how it ended; the job's process makes the first failure the job's outcome."""
+    return rendezvous.with_name(f"outcome-rank{rank}.json")
 
 
 def start_rank_process(execution: Execution, rank: int, rendezvous: Path) -> int:
@@ -63,7 +72,7 @@ def start_rank_process(execution: Execution, rank: int, rendezvous: Path) -> int
 
 
 def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> dict[int, int]:
-    """Exit code by rank; negative: the signal that killed it."""
+    """Exit code by rank in the order they ended; negative: the signal that killed it."""
     codes: dict[int, int] = {}
     told_to_stop = False
     kill_after: float | None = None
@@ -74,7 +83,7 @@ def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> dict[int
                 if ended:
                     codes[rank] = os.waitstatus_to_exitcode(status)
         running = [pid for pid, rank in waiting.items() if rank not in codes]
-        failed = any(code not in (EXIT_DONE, EXIT_INTERRUPTED) for code in codes.values())
+        failed = any(code not in CLEAN for code in codes.values())
         if (stop() or failed) and not told_to_stop:
             _signal_all(running, signal.SIGTERM)
             told_to_stop = True
@@ -89,11 +98,4 @@ def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> dict[int
 def _signal_all(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         os.kill(pid, number)
-
-
-def _common_exit_code(codes: list[int]) -> int:
-    """What all ranks agree on; a refusal of one is a refusal, anything else mixed is a crash."""
-    if len(set(codes)) == 1:
-        return codes[0]
-    return EXIT_REFUSED if EXIT_REFUSED in codes else EXIT_CRASHED
 

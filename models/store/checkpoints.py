@@ -71,7 +71,7 @@ class CheckpointStore:
         """Become the writer: from now on earlier attempts are refused.
 
         Returns:
-            The head as it was found (or recovered), ``None`` where nothing has been published in this run.
+            The head as it was found (or recovered); ``None`` at the first attempt.
 
         Raises:
             HeadConflict: This or a later attempt has taken over already. Not retried.

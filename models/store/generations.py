@@ -88,6 +88,9 @@ class SkippedGeneration:
     reason: str
     step: int | None
 
+    def __str__(self) -> str:
+        return f"{self.name} was skipped: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Generation:

@@ -26,11 +26,12 @@ def open_process(compute: ComputeSettings, context: JobContext) -> Accelerator:
     device = resolve_device(compute.device)
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsInvalid("compute.device is cuda, but torch sees no GPU here; use --compute.device cpu")
-    torch.set_num_threads(compute.num_threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without importing the compiler
     precision = resolve_precision(compute.precision, device)
     _meet_ranks(context, device)
-    return Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "off" else precision)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "off" else precision)
+    torch.set_num_threads(compute.num_threads)  # after Accelerate, which sets its own for several ranks
+    return accelerator
 
 
 def _meet_ranks(context: JobContext, device: str) -> None:
@@ -39,9 +40,17 @@ def _meet_ranks(context: JobContext, device: str) -> None:
         return
     if context.rendezvous is None:
         raise SettingsInvalid("several ranks need a rendezvous file; start them by --num-ranks, not by hand")
-    names = {"RANK": context.rank, "LOCAL_RANK": context.rank, "WORLD_SIZE": context.num_ranks}
-    os.environ.update({name: str(value) for name, value in names.items()})
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # ranks of one machine; host names may not resolve
+    os.environ.update(
+        {
+            "RANK": str(context.rank),
+            "LOCAL_RANK": str(context.rank),
+            "WORLD_SIZE": str(context.num_ranks),
+            "LOCAL_WORLD_SIZE": str(context.num_ranks),
+            "MASTER_ADDR": "127.0.0.1",  # Accelerate wants it set; the ranks meet through the file
+            "MASTER_PORT": "0",
+            "GLOO_SOCKET_IFNAME": "lo",  # ranks of one machine; host names may not resolve
+        }
+    )
     distributed.init_process_group(
         "gloo" if device == "cpu" else "nccl",
         init_method=f"file://{context.rendezvous}",

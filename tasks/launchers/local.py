@@ -28,6 +28,7 @@ from models.errors import EXIT_BUSY, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
 from models.jobs.contract import LOCK_FILE, OUTCOME_FILE
 from models.jobs.layout import RunPlan
 from models.settings.fields import Settings
+from models.store.filesystem import disk_errors
 from tasks.launchers import tied_child
 from tasks.launchers.attached import AttachedJob
 from tasks.launchers.contract import Event, JobEnd, JobState, LaunchedJob
@@ -65,7 +66,11 @@ class LocalProcess:
         self.command = tuple(command)
 
     def launch(self, settings: Settings, plan: RunPlan) -> LaunchedJob:
-        """Start the job in ``plan.run_path``, or attach to the supervisor or child that holds it."""
+        """Start the job in ``plan.run_path``, or attach to the supervisor or child that holds it.
+
+        Raises:
+            StoreUnavailable: the disk refuses. Retried.
+        """
         plan.run_path.mkdir(parents=True, exist_ok=True)
         launch_lock = try_lock(plan.run_path / LAUNCH_LOCK_FILE)
         if launch_lock is None:
@@ -73,10 +78,15 @@ class LocalProcess:
         if is_locked(plan.run_path / LOCK_FILE):
             launch_lock.close()
             return AttachedJob(plan.run_path)
-        job_path = plan.run_path / JOB_FILE
-        _write_atomically(job_path, settings.model_dump_json(indent=2) + "\n")
-        command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
-        return ChildJob(plan.run_path, command, job_environment(settings, os.environ), launch_lock)
+        try:
+            job_path = plan.run_path / JOB_FILE
+            with disk_errors(job_path):
+                _write_atomically(job_path, settings.model_dump_json(indent=2) + "\n")
+            command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
+            return ChildJob(plan.run_path, command, job_environment(settings, os.environ), launch_lock)
+        except BaseException:  # or a retry in this process would attach to nobody
+            launch_lock.close()
+            raise
 
 
 class ChildJob:

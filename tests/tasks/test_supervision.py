@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -206,9 +207,16 @@ def test_one_that_attached_takes_over_what_is_left_unfinished(stub_launcher, pla
     assert any("taking over" in message for message in notices)
 
 
-def test_the_job_sees_its_threads_and_no_secrets(stub_launcher, plan, monkeypatch):
-    import json
+def test_a_launch_that_fails_holds_nothing(stub_launcher, plan, monkeypatch):
+    monkeypatch.setattr("tasks.launchers.local.sys.executable", "/no/such/python")
+    with pytest.raises(FileNotFoundError):
+        stub_launcher().launch(SETTINGS, plan)
+    monkeypatch.undo()
 
+    assert supervise(stub_launcher(), SETTINGS, plan, PATIENCE, lambda _: None).num_launches == 1
+
+
+def test_the_job_sees_its_threads_and_no_secrets(stub_launcher, plan, monkeypatch):
     monkeypatch.setenv("PREFECT_API_KEY", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("MY_TOKEN", "secret")

@@ -54,7 +54,7 @@ def test_equal_files_give_equal_manifests_and_nothing_else_is_left(run_path):
 
 def test_a_run_without_manifest_is_unfinished(tmp_path):
     assert read_manifest(tmp_path) is None
-    with pytest.raises(ObjectMissing, match="manifest.json"):
+    with pytest.raises(ObjectMissing, match=r"manifest\.json"):
         verify_manifest(tmp_path)
 
 

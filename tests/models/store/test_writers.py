@@ -82,6 +82,24 @@ def test_of_two_processes_of_one_attempt_only_the_first_takes_over(tmp_path, mon
     check_not_mixed(tmp_path)
 
 
+def test_taking_over_from_a_writer_that_publishes_just_then_builds_on_what_it_published(tmp_path, monkeypatch):
+    old, new = opened(tmp_path, 1), opened(tmp_path, 2)
+    old.take_over()
+    find = HeadPointer.find
+
+    def published_just_then(self):
+        found = find(self)
+        if not (tmp_path / "step-000000001-a1").exists():
+            save(old, 1, "old")
+        return found
+
+    monkeypatch.setattr(HeadPointer, "find", published_just_then)
+    assert new.take_over().newest == "step-000000001-a1"
+    assert new.newest_good().step == 1
+    with pytest.raises(HeadConflict):
+        save(old, 2, "old")
+
+
 POINTS = ("temp-write", "before-rename", "after-rename", "before-head", "after-head", "collection")
 
 

@@ -1,0 +1,225 @@
+"""Attempts at a run that are killed where the certificate says: forked from a warm parent, or fresh interpreters.
+
+A kill is drawn over (step, named point), never over seconds: most of a short run's seconds are imports, and a kill
+there proves nothing. Each killed process says where it was just before it dies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.jobs.execution import Execution, execute, run_attempt
+from models.jobs.registry import parse_job
+from models.jobs.stopping import StopSignal, die_with_parent
+from models.settings.train import TrainSettings
+from models.store.crash_points import MID_STEP, observe
+
+ATTEMPT_TIMEOUT_SECONDS = 120.0
+THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Keeps NumPy's and Arrow's libraries from starting threads when they are loaded."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where an attempt is to be hit.
+
+    Args:
+        step: First optimiser step at which it may be.
+        point: Named point.
+        signal_name: SIGKILL, or SIGTERM for a polite reclaim.
+        rank: Which of the processes that train together.
+    """
+
+    step: int
+    point: str
+    signal_name: str = "SIGKILL"
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended.
+
+    Args:
+        exit_code: Negative: the signal that ended the job's process.
+        hit: Where the kill struck, ``None`` when the run ended before it.
+        started_at_step: The step it resumed from.
+        fresh: Whether it was a fresh interpreter.
+    """
+
+    exit_code: int
+    hit: Kill | None
+    started_at_step: int
+    fresh: bool
+
+
+def forked_attempt(settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path) -> Ended:
+    """An attempt in a fork of this process, which must not have started threads.
+
+    Raises:
+        RuntimeError: this process has threads; a fork of it could hang.
+    """
+    refuse_threads()
+    started_at = published_step(run_path)
+    note_path.unlink(missing_ok=True)
+    pid = os.fork()
+    if pid == 0:
+        _leave(lambda: run_to_kill(settings, run_path, kill, note_path, forked_ranks=True))
+    return Ended(_wait(pid), _read_note(note_path), started_at, fresh=False)
+
+
+def fresh_attempt(
+    settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path, *, hash_seed: int
+) -> Ended:
+    """An attempt in a fresh interpreter with its own hash seed."""
+    started_at = published_step(run_path)
+    note_path.unlink(missing_ok=True)
+    job_path = note_path.with_suffix(".job.json")
+    job_path.write_text(settings.model_dump_json())
+    command = [sys.executable, "-m", "benchmarks.killing", str(job_path), str(run_path), str(note_path)]
+    if kill is not None:
+        command.append(json.dumps(asdict(kill)))
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+    child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    return Ended(_wait(child.pid), _read_note(note_path), started_at, fresh=True)
+
+
+def run_to_kill(
+    settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path, *, forked_ranks: bool
+) -> int:
+    """Run the job in this process, with the kill waiting in it."""
+    stop = StopSignal()
+    stop.install()
+    execution = Execution(
+        settings, run_path, run_path.parent, echo=False, stop=stop, num_ranks=settings.compute.num_ranks
+    )
+    if execution.num_ranks == 1:
+        arm(kill, run_path, note_path, rank=0)
+        return execute(execution)
+
+    def start_rank(job: Execution, rank: int, rendezvous: Path) -> int:
+        return _fork_rank(job, rank, rendezvous, kill, note_path)
+
+    return execute(execution, start_rank) if forked_ranks else execute(execution)
+
+
+def arm(kill: Kill | None, run_path: Path, note_path: Path, *, rank: int) -> None:
+    """Have this process die at the kill's point, once its step has come."""
+    if kill is None or kill.rank != rank:
+        return
+    step = published_step(run_path)
+
+    def at_point(point: str) -> None:
+        nonlocal step
+        if point == kill.point and step >= kill.step and not note_path.exists():
+            note_path.write_text(json.dumps(asdict(Kill(step, point, kill.signal_name, rank))))
+            os.kill(os.getpid(), signal.Signals[kill.signal_name])
+        step += point == MID_STEP
+
+    observe(at_point)
+
+
+def published_step(run_path: Path) -> int:
+    """Step of the newest generation; 0 before the first."""
+    try:
+        newest = json.loads((run_path / "checkpoints" / "head.json").read_bytes()).get("newest")
+    except FileNotFoundError:
+        return 0
+    return int(newest.split("-")[1]) if newest else 0
+
+
+def without_threads(module: str) -> None:
+    """Start ``python -m module`` again with an environment in which importing starts no threads."""
+    if any(os.environ.get(name) != value for name, value in THREADLESS.items()):
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**os.environ, **THREADLESS})
+
+
+def refuse_threads() -> None:
+    """Stop where this process has more than its main thread.
+
+    Raises:
+        RuntimeError: it has.
+    """
+    num_threads = len(os.listdir("/proc/self/task"))
+    if num_threads != 1:
+        raise RuntimeError(f"the warm parent has {num_threads} threads; forks of it could hang")
+
+
+def _fork_rank(job: Execution, rank: int, rendezvous: Path, kill: Kill | None, note_path: Path) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        die_with_parent(parent)
+        arm(kill, job.run_path, note_path, rank=rank)
+        ranked = Execution(
+            job.settings,
+            job.run_path,
+            job.runs_path,
+            echo=False,
+            stop=job.stop,
+            attempt=job.attempt,
+            rank=rank,
+            num_ranks=job.num_ranks,
+            rendezvous=rendezvous,
+        )
+        _leave(lambda: run_attempt(ranked))
+    return pid
+
+
+def _leave(body: Callable[[], int]) -> None:
+    """Run ``body`` in a fork and end it without the parent's clean-up; its words go nowhere."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    code = 1
+    try:
+        code = body()
+    finally:
+        os._exit(code)
+
+
+def _wait(pid: int) -> int:
+    deadline = time.monotonic() + ATTEMPT_TIMEOUT_SECONDS
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise TimeoutError(f"an attempt did not end within {ATTEMPT_TIMEOUT_SECONDS:g} s")
+        time.sleep(0.002)
+
+
+def _read_note(note_path: Path) -> Kill | None:
+    if not note_path.exists():
+        return None
+    fields: dict[str, Any] = json.loads(note_path.read_text())
+    return Kill(**fields)
+
+
+def main() -> int:
+    """A fresh attempt: job file, run directory, note file, and the kill as JSON."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("job", type=Path)
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("note", type=Path)
+    parser.add_argument("kill", nargs="?")
+    arguments = parser.parse_args()
+    settings = parse_job(arguments.job.read_bytes())
+    assert isinstance(settings, TrainSettings)
+    kill = Kill(**json.loads(arguments.kill)) if arguments.kill else None
+    return run_to_kill(settings, arguments.run_dir, kill, arguments.note, forked_ranks=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""The kill certificate: ``python -m benchmarks.resume --kills N --seed S``.
+
+Trains each registered model kind undisturbed, then again and again while killing it at named points, and compares
+everything the promise names byte by byte: weights, optimiser, schedule, random states, position, best weights,
+history and the digest of the ordered sample log. Prints where each kill hit, how many steps were done twice, and how
+many bytes differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.killing import Ended, Kill, forked_attempt, fresh_attempt, without_threads
+from benchmarks.resume_cases import CHECKPOINT_STEPS, registered_kinds, tiny_run
+from benchmarks.tiny_data import write_tiny_data
+from models.jobs.build import build_of
+from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES
+from models.settings.train import TrainSettings
+from models.store.crash_points import CRASH_POINTS
+
+FRESH_EVERY = 25
+"""One attempt in so many is a fresh interpreter; the others are forks of this warm process."""
+TERM_SHARE = 0.15
+"""Share of attempts that are asked to leave (SIGTERM) instead of being killed."""
+ALLOWED_REPEATED_STEPS = CHECKPOINT_STEPS + 1
+IMPORTED_BY_FIRST_USE = ("torch._dynamo", "pandas")
+"""What torch's optimisers and Arrow's arrays import when first used."""
+KILL_EXIT_CODES = {"SIGKILL": (-9, 1), "SIGTERM": (75, 0)}
+"""Exit codes of the job that belong to a hit: 1 when a rank was killed, 0 when SIGTERM came with the last step."""
+
+
+@dataclass
+class Certificate:
+    """What was found for one kind at one number of ranks."""
+
+    kind: str
+    num_ranks: int
+    num_kills: int = 0
+    num_runs: int = 0
+    num_steps: int = 0
+    differing_bytes: int = 0
+    differing_files: list[str] = field(default_factory=list)
+    hits: Counter[str] = field(default_factory=Counter)
+    num_fresh: int = 0
+    num_terms: int = 0
+    max_repeated_steps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether no byte differs and no kill cost more than one interval and a step."""
+        return self.differing_bytes == 0 and self.max_repeated_steps <= ALLOWED_REPEATED_STEPS
+
+    def count(self, ended: Ended) -> None:
+        """Book one attempt that was hit."""
+        assert ended.hit is not None
+        self.num_kills += 1
+        self.hits[ended.hit.point] += 1
+        self.num_fresh += ended.fresh
+        self.num_terms += ended.hit.signal_name == "SIGTERM"
+
+
+def certify(
+    settings: TrainSettings, num_kills: int, rng: random.Random, folder: Path, *, allow_fresh: bool = True
+) -> Certificate:
+    """Kill ``settings``' run ``num_kills`` times, over as many runs as that takes, and compare each with the first."""
+    started = time.monotonic()
+    certificate = Certificate(settings.model.kind, settings.compute.num_ranks)
+    undisturbed = folder / "undisturbed"
+    ended = forked_attempt(settings, undisturbed, None, folder / "note")
+    if ended.exit_code != 0:
+        raise RuntimeError(f"the undisturbed run ended with {ended.exit_code}; run it alone to see why")
+    expected = final_files(undisturbed)
+    certificate.num_steps = json.loads((undisturbed / "result.json").read_text())["numbers"]["num_steps"]
+    while certificate.num_kills < num_kills:
+        run_path = folder / f"run-{certificate.num_runs}"
+        kill_until_done(settings, run_path, certificate, num_kills, rng, allow_fresh=allow_fresh)
+        certificate.num_runs += 1
+        compare(expected, final_files(run_path), certificate)
+        shutil.rmtree(run_path)
+        say(
+            f"{certificate.kind}, {certificate.num_ranks} rank(s): {certificate.num_kills}/{num_kills} kills, "
+            f"{certificate.num_runs} runs compared, {certificate.differing_bytes} bytes differ"
+        )
+    certificate.seconds = time.monotonic() - started
+    return certificate
+
+
+def kill_until_done(
+    settings: TrainSettings,
+    run_path: Path,
+    certificate: Certificate,
+    num_kills: int,
+    rng: random.Random,
+    *,
+    allow_fresh: bool,
+) -> None:
+    """Attempts at one run until it is finished; each is hit where it was drawn, while kills are left."""
+    reached_step = 0
+    while True:
+        kill = None
+        if certificate.num_kills < num_kills:
+            kill = draw_kill(rng, reached_step, certificate.num_steps, settings.compute.num_ranks)
+        is_fresh = allow_fresh and rng.randrange(FRESH_EVERY) == 0
+        note_path = run_path.with_suffix(".note")
+        if is_fresh and settings.compute.num_ranks == 1:
+            ended = fresh_attempt(settings, run_path, kill, note_path, hash_seed=rng.randrange(2))
+        else:
+            ended = forked_attempt(settings, run_path, kill, note_path)
+        certificate.max_repeated_steps = max(certificate.max_repeated_steps, reached_step - ended.started_at_step)
+        if ended.hit is None:
+            if ended.exit_code != 0:
+                raise RuntimeError(f"an attempt that was not hit ended with {ended.exit_code}: {run_path}")
+            return
+        if ended.exit_code not in KILL_EXIT_CODES[ended.hit.signal_name]:
+            raise RuntimeError(f"hit by {ended.hit}, the job ended with {ended.exit_code}: {run_path}")
+        certificate.count(ended)
+        if ended.exit_code == 0:
+            return
+        reached_step = ended.hit.step
+
+
+def draw_kill(rng: random.Random, reached_step: int, num_steps: int, num_ranks: int) -> Kill:
+    """A step ahead, a named point, a rank, and rarely a polite signal."""
+    step = rng.randrange(reached_step, max(num_steps, reached_step + 1))
+    step = min(step, reached_step + rng.randrange(2 * CHECKPOINT_STEPS + 1))
+    rank = rng.randrange(num_ranks)
+    # The store's points are reached by rank 0, which publishes; the others write parts only.
+    points = CRASH_POINTS if rank == 0 else ("temp-write", "mid-step", "evaluation")
+    signal_name = "SIGTERM" if rng.random() < TERM_SHARE else "SIGKILL"
+    return Kill(step, rng.choice(points), signal_name, rank)
+
+
+def final_files(run_path: Path) -> dict[str, bytes]:
+    """Everything the promise names, as bytes: the run's listed files and the last checkpoint's parts."""
+    manifest = json.loads((run_path / "manifest.json").read_bytes())
+    files = {name: (run_path / name).read_bytes() for name in [*manifest["files"], "manifest.json"]}
+    head = json.loads((run_path / "checkpoints" / "head.json").read_bytes())
+    newest = run_path / "checkpoints" / head["newest"]
+    parts = [path for path in sorted(newest.iterdir()) if path.name != "manifest.json"]
+    return files | {f"last checkpoint/{path.name}": path.read_bytes() for path in parts}
+
+
+def compare(expected: dict[str, bytes], found: dict[str, bytes], certificate: Certificate) -> None:
+    """Count the bytes that differ; a missing file differs by all of its own."""
+    for name in sorted(expected.keys() | found.keys()):
+        one, other = expected.get(name, b""), found.get(name, b"")
+        num_bytes = sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
+        if num_bytes:
+            certificate.differing_bytes += num_bytes
+            certificate.differing_files.append(name)
+
+
+def warm_up(settings: TrainSettings) -> None:
+    """Import and compute, once, in the parent of all forks, what each attempt would do before it trains."""
+    for module in (ENTRY_MODULES["train"], *OBJECTIVE_MODULES.values(), *IMPORTED_BY_FIRST_USE):
+        importlib.import_module(module)
+    build_of(settings)
+
+
+def say(line: str) -> None:
+    """Progress, apart from the result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def report(certificates: Sequence[Certificate]) -> str:
+    """A table for people."""
+    header = "| model | ranks | kills | of them SIGTERM | fresh processes | runs compared | steps a run | steps done "
+    header += "twice per kill, at most | bytes that differ | minutes |"
+    lines = [header, "|---" * 10 + "|"]
+    for c in certificates:
+        lines.append(
+            f"| {c.kind} | {c.num_ranks} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
+            f"| {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} | {c.seconds / 60:.1f} |"
+        )
+    total = sum((c.hits for c in certificates), Counter[str]())
+    hits = ", ".join(f"{point} {total[point]}" for point in CRASH_POINTS)
+    return "\n".join([*lines, "", f"Where they hit: {hits}."])
+
+
+def shares(num_kills: int, ranks: Sequence[int]) -> list[int]:
+    """Kills for each number of ranks: one rank takes what the others, a fifth each, leave."""
+    other = [num_kills // 5 if rank > 1 else 0 for rank in ranks]
+    return [count or num_kills - sum(other) for count in other]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the certificate; 0 when it holds for all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.resume", description=(__doc__ or "").split("\n\n")[1])
+    parser.add_argument("--kills", type=int, default=200, help="kills per model kind, over all numbers of ranks")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the kills")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 3], help="processes that train together")
+    parser.add_argument("--kinds", nargs="+", default=list(registered_kinds()), choices=registered_kinds())
+    parser.add_argument("--json", type=Path, help="also write the result here")
+    arguments = parser.parse_args(argv)
+    certificates = []
+    with tempfile.TemporaryDirectory(prefix="codewarden-resume-") as name:
+        folder = Path(name)
+        write_tiny_data(folder / "data")
+        warm_up(tiny_run(arguments.kinds[0], folder / "data", num_ranks=1))
+        for kind in arguments.kinds:
+            for num_ranks, num_kills in zip(
+                arguments.ranks, shares(arguments.kills, arguments.ranks), strict=True
+            ):
+                settings = tiny_run(kind, folder / "data", num_ranks=num_ranks)
+                rng = random.Random(f"{arguments.seed}:{kind}:{num_ranks}")
+                certificates.append(certify(settings, num_kills, rng, folder / f"{kind}-{num_ranks}"))
+    print(report(certificates))
+    holds = all(certificate.holds for certificate in certificates)
+    print("The certificate holds." if holds else "THE CERTIFICATE DOES NOT HOLD.")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([_plain(c) for c in certificates], indent=1))
+    return 0 if holds else 1
+
+
+def _plain(certificate: Certificate) -> dict[str, Any]:
+    return {**vars(certificate), "hits": dict(certificate.hits), "holds": certificate.holds}
+
+
+if __name__ == "__main__":
+    without_threads("benchmarks.resume")
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Where tokenizers come from: a folder, the hub or its cache, or the training split itself; and how they are kept.
+
+What is made of text with them is in ``tokens.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from models.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""In RoBERTa's order, so that a small RoBERTa takes a trained tokenizer as it is."""
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+MIN_FREQUENCY = 2
+
+
+def init_safe_tokenizer(
+    model_name: str, *, revision: str | None = None, allow_network: bool = False
+) -> PreTrainedTokenizerFast:
+    """A fast tokenizer that gives offsets, from a folder, or by hub name from the local cache.
+
+    Args:
+        model_name: Folder with tokenizer.json (or vocab.json and merges.txt), or a name on the hub.
+        revision: Commit on the hub.
+        allow_network: Fetch from the hub what the cache has not.
+
+    Raises:
+        SettingsInvalid: nothing is found there, or it is slow or gives no offsets. Not retried.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    folder = Path(model_name)
+    if folder.is_dir() and not (folder / TOKENIZER_FILE).is_file():
+        tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=_from_vocabulary(folder), **_ROLES)
+    else:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                model_name, revision=revision, use_fast=True, local_files_only=not allow_network
+            )
+        except (OSError, ValueError) as error:
+            raise SettingsInvalid(_not_found(model_name, allow_network)) from error
+    _check(tokenizer, model_name)
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def _check(tokenizer: Any, model_name: str) -> None:
+    if not tokenizer.is_fast:
+        raise SettingsInvalid(
+            f"Tokenizer {model_name} is not fast (Rust-backed). Token offsets require a fast tokenizer: "
+            "give one that has a tokenizer.json."
+        )
+    if "offset_mapping" not in tokenizer("test", return_offsets_mapping=True):
+        raise SettingsInvalid(f"Tokenizer {model_name} does not support offset_mapping; give another one.")
+
+
+def _not_found(model_name: str, allow_network: bool) -> str:
+    where = "the hub" if allow_network else "the local cache (allow_network is off)"
+    return (
+        f"tokenizer: no tokenizer {model_name!r} as a folder or in {where}. Either give the path of a folder with "
+        "tokenizer.json (or vocab.json and merges.txt), or set allow_network=true to fetch it from the hub once"
+    )
+
+
+_ROLES = {
+    "bos_token": "<s>",
+    "cls_token": "<s>",
+    "pad_token": "<pad>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "mask_token": "<mask>",
+}
+
+
+def _from_vocabulary(folder: Path) -> Tokenizer:
+    """A RoBERTa-style byte-level BPE from ``vocab.json`` and ``merges.txt``.
+
+    Raises:
+        SettingsInvalid: a file or a special token is missing. Not retried.
+    """
+    vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
+    if not (vocabulary.is_file() and merges.is_file()):
+        raise SettingsInvalid(f"tokenizer: {folder} has neither tokenizer.json nor vocab.json and merges.txt")
+    entries = json.loads(vocabulary.read_bytes())
+    missing = [token for token in SPECIAL_TOKENS if token not in entries]
+    if missing:
+        raise SettingsInvalid(f"tokenizer: {vocabulary} lacks the special tokens {', '.join(missing)}")
+    return _byte_level(models.BPE.from_file(str(vocabulary), str(merges), unk_token="<unk>"), entries)  # noqa: S106
+
+
+def _byte_level(model: models.BPE, entries: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(
+        sep=("</s>", entries["</s>"]), cls=("<s>", entries["<s>"]), trim_offsets=True, add_prefix_space=False
+    )
+    tokenizer.add_special_tokens(sorted(SPECIAL_TOKENS, key=lambda token: entries[token]))
+    return tokenizer
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE (RoBERTa's form) learnt from texts; equal texts give an equal tokenizer.
+
+    Args:
+        texts: What it will have to read, white space collapsed if it will be.
+        vocab_size: Entries at most, special tokens included.
+    """
+    learner = Tokenizer(models.BPE(unk_token="<unk>"))  # noqa: S106
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    learner.train_from_iterator(texts, trainer)
+    return _byte_level(learner.model, learner.get_vocab())
+
+
+def save_tokenizer(content: str, folder: Path) -> tuple[str, ...]:
+    """Write a tokenizer so that ``AutoTokenizer.from_pretrained(folder)`` loads it; gives the names of its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = {token["content"] for token in json.loads(content)["added_tokens"]}
+    roles = {role: token for role, token in _ROLES.items() if token in entries}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", **roles}
+    (folder / TOKENIZER_FILE).write_text(content, encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return TOKENIZER_FILE, CONFIG_FILE
+
+
+def tokenizer_sha256(content: str) -> str:
+    """Digest of a tokenizer's definition."""
+    return hashlib.sha256(content.encode()).hexdigest()

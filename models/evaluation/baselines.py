@@ -1,0 +1,173 @@
+"""Answers that need no model worth the name, in the same table as every model.
+
+A model that does not beat them has learnt nothing that they do not know: the constant answers (always 1 has a better F1
+on Devign than many published networks), the length of a function, its project, and its words with logistic regression.
+All are fitted on the training split; a threshold, where one is needed, comes from validation as for a model. Nothing
+here sees test labels. One thread, fixed seeds: equal input gives equal scores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.evaluation.metrics import Floats
+from models.evaluation.records import SplitRecords
+
+Scorer = Callable[[SplitRecords], Floats]
+
+WORDS = r"[^\W\d]\w*|\d[\w.]*|->|\+\+|--|<<=?|>>=?|[-+*/%&|^!=<>]=|&&|\|\||[^\w\s]"
+"""Identifiers, numbers, C operators, and any other single character."""
+MAX_FEATURES = 200_000
+MAX_NGRAM = 2
+REGULARISATION = 1.0
+"""Inverse strength ``C``, scikit-learn's default; not tuned."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One fitted baseline.
+
+    Args:
+        name: Key in tables.
+        title: For people.
+        description: What it knows.
+        scorer: Probabilities ``(N,)`` of label 1 for records.
+        threshold: Fixed threshold, or ``None`` where validation chooses it.
+    """
+
+    name: str
+    title: str
+    description: str
+    scorer: Scorer
+    threshold: float | None = None
+
+
+def fit_baselines(train: SplitRecords, *, seed: int) -> list[Baseline]:
+    """Every baseline that the records allow, fitted on ``train``; project-only where there are two projects or more.
+
+    Args:
+        train: The training split, with both labels.
+        seed: Seed of the regressions' solver.
+    """
+    baselines = [
+        always_majority(train),
+        always_vulnerable(),
+        length_only(train, seed=seed),
+        words_logistic(train, seed=seed),
+    ]
+    if len(set(train.projects) - {""}) > 1:
+        baselines.insert(3, project_only(train))
+    return baselines
+
+
+def always_majority(train: SplitRecords) -> Baseline:
+    """The commoner label of training, for every record; its probability is the share of label 1."""
+    share = float(train.labels.mean())
+    label = int(share >= 0.5)
+    return Baseline(
+        "majority",
+        f"Always {label} (majority)",
+        f"the commoner label of training for every record; {share:.1%} of training is label 1",
+        lambda records: np.full(len(records), share),
+        threshold=0.5,
+    )
+
+
+def always_vulnerable() -> Baseline:
+    """Calls every record vulnerable."""
+    return Baseline(
+        "always_1",
+        "Always 1 (vulnerable)",
+        "calls every record vulnerable",
+        lambda records: np.ones(len(records)),
+        threshold=0.5,
+    )
+
+
+def length_only(train: SplitRecords, *, seed: int) -> Baseline:
+    """Logistic regression on the logarithm of a function's length in characters."""
+
+    def features(records: SplitRecords) -> Floats:
+        return np.log1p(np.array([len(code) for code in records.codes], dtype=np.float64))[:, None]
+
+    with _one_thread():
+        model = _logistic_regression(seed).fit(features(train), train.labels)
+
+    def scorer(records: SplitRecords) -> Floats:
+        with _one_thread():
+            return _label_1(model.predict_proba(features(records)))
+
+    return Baseline("length", "Length only", "logistic regression on the logarithm of the length in characters", scorer)
+
+
+def project_only(train: SplitRecords) -> Baseline:
+    """The share of label 1 in the project, smoothed by two records of the training split's own share."""
+    share = float(train.labels.mean())
+    sizes, positives = Counter(train.projects), Counter[str]()
+    for project, label in zip(train.projects, train.labels.tolist(), strict=True):
+        positives[project] += label
+    rates = {project: (positives[project] + 2.0 * share) / (size + 2.0) for project, size in sizes.items()}
+    return Baseline(
+        "project",
+        "Project only",
+        "share of label 1 among training records of the same project",
+        lambda records: np.array([rates.get(project, share) for project in records.projects]),
+    )
+
+
+def words_logistic(train: SplitRecords, *, seed: int) -> Baseline:
+    """TF-IDF of words and operators, single and in pairs, with logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(
+        token_pattern=WORDS,
+        lowercase=False,
+        ngram_range=(1, MAX_NGRAM),
+        min_df=2,
+        max_features=MAX_FEATURES,
+        sublinear_tf=True,
+    )
+    with _one_thread():
+        model = _logistic_regression(seed).fit(vectorizer.fit_transform(_texts(train.codes)), train.labels)
+
+    def scorer(records: SplitRecords) -> Floats:
+        with _one_thread():
+            return _label_1(model.predict_proba(vectorizer.transform(_texts(records.codes))))
+
+    return Baseline(
+        "tfidf_lr",
+        "TF-IDF + logistic regression",
+        "words and operators, single and in pairs, weighted by TF-IDF, with logistic regression",
+        scorer,
+    )
+
+
+def _texts(codes: Sequence[str]) -> Iterator[str]:
+    """Words twice in a small set may all be cut by ``min_df``; a word every text holds keeps the vocabulary non-empty."""
+    return (f"{code} ;" for code in codes)
+
+
+def _logistic_regression(seed: int):  # type: ignore[no-untyped-def]  # noqa: ANN202  scikit-learn has no types
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=REGULARISATION, solver="lbfgs", max_iter=2000, random_state=seed)
+
+
+def _label_1(probabilities: npt.NDArray[np.float64]) -> Floats:
+    """Clipped: a rounding error above 1 is no probability."""
+    return np.clip(probabilities[:, 1], 0.0, 1.0)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in another order of threads would give other last digits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield

@@ -1,0 +1,158 @@
+"""How precise a score is: bootstrap over groups of records (commits), many resamples at once.
+
+Records of one commit share label and fate, so commits are drawn, not records, which would be too narrow (the cluster
+bootstrap of Field and Welsh 2007). A resample is a row of counts, how often each group was drawn; a metric of a
+confusion matrix is then counts times a matrix of sums per group, and a ranking metric a running sum with the counts
+as weights. The same counts serve every system, so that differences are paired (``comparisons``).
+
+Intervals are percentile intervals: quantiles of the resampled values, interpolated linearly. Resamples in which a
+metric is not defined (one label only) are left out and counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.evaluation.metrics import (
+    METRICS_OF_ANSWERS,
+    METRICS_OF_SCORES,
+    Confusion,
+    Floats,
+    Integers,
+    Ranking,
+    confusion_indicators,
+    predictions_at,
+    ranking_of,
+    squared_errors,
+)
+
+METHOD = "percentile interval of a cluster bootstrap over groups (commits)"
+CHUNK_ENTRIES = 2_000_000
+"""Entries of the largest temporary array; how resamples are cut into chunks changes no value."""
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Bootstrap resamples of ``G`` groups that hold ``N`` records.
+
+    Args:
+        counts: ``(B, G)`` how often each group was drawn; each row sums to ``G``.
+        group_of: ``(N,)`` the group of each record.
+    """
+
+    counts: npt.NDArray[np.uint16]
+    group_of: Integers
+
+    @property
+    def num_groups(self) -> int:
+        """Groups drawn from."""
+        return int(self.counts.shape[1])
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A percentile interval.
+
+    Args:
+        low: Lower end; NaN when no resample has a value.
+        high: Upper end.
+        num_undefined: Resamples without a value, left out.
+    """
+
+    low: float
+    high: float
+    num_undefined: int
+
+
+def draw_resamples(groups: Sequence[str], *, num_resamples: int, seed: int) -> Resamples:
+    """Draw groups with replacement; the same for equal groups and seed on every machine.
+
+    Args:
+        groups: ``(N,)`` group of each record.
+        num_resamples: ``B``.
+        seed: Seed of a PCG64 generator.
+    """
+    names, group_of = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    random = np.random.Generator(np.random.PCG64(seed))
+    counts = np.zeros((num_resamples, len(names)), dtype=np.uint16)
+    resamples = Resamples(counts, group_of.astype(np.int64))
+    if not len(names):
+        return resamples
+    for chunk in _chunks(resamples, width=len(names)):  # views: filling them fills ``counts``
+        drawn = random.integers(0, len(names), size=chunk.shape)
+        cells = drawn + len(names) * np.arange(len(chunk))[:, None]
+        chunk[:] = np.bincount(cells.ravel(), minlength=chunk.size).reshape(chunk.shape)
+    return resamples
+
+
+def resampled_metrics(
+    resamples: Resamples, labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float
+) -> dict[str, Floats]:
+    """``(B,)`` values of every metric of ``metrics.metrics_at``, under the same names."""
+    confusion = resampled_confusion(resamples, labels, predictions_at(probabilities, threshold))
+    ranking = ranking_of(labels, probabilities)
+    return {
+        **{name: metric(confusion) for name, metric in METRICS_OF_ANSWERS.items()},
+        **{name: resampled_ranking_metric(resamples, ranking, metric) for name, metric in METRICS_OF_SCORES.items()},
+        "brier": resampled_mean(resamples, squared_errors(labels, probabilities)),
+    }
+
+
+def resampled_confusion(resamples: Resamples, labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Confusion:
+    """Confusion counts of each resample: counts ``(B, G)`` times the groups' own confusion counts ``(G, 4)``."""
+    sums = _resampled_sums(resamples, confusion_indicators(labels, predictions))
+    return Confusion(*np.moveaxis(sums, -1, 0))
+
+
+def resampled_mean(resamples: Resamples, values: Floats) -> Floats:
+    """``(B,)`` means over the records of each resample of a value per record ``(N,)``."""
+    totals, sizes = np.moveaxis(_resampled_sums(resamples, np.stack([values, np.ones_like(values)], axis=-1)), -1, 0)
+    return np.asarray(np.divide(totals, sizes, out=np.full_like(totals, math.nan), where=sizes > 0))
+
+
+def resampled_ranking_metric(
+    resamples: Resamples, ranking: Ranking, metric: Callable[[Ranking, Floats | None], Floats]
+) -> Floats:
+    """``(B,)`` values of a metric of the ranking, the counts of its group being the weight of a record."""
+    rows = [
+        metric(ranking, counts[:, resamples.group_of].astype(np.float64))
+        for counts in _chunks(resamples, width=len(resamples.group_of))
+    ]
+    return np.concatenate(rows)
+
+
+def percentile_interval(values: Floats, confidence: float) -> Interval:
+    """The central ``confidence`` of resampled values ``(B,)``."""
+    defined = values[~np.isnan(values)]
+    num_undefined = len(values) - len(defined)
+    if not len(defined):
+        return Interval(math.nan, math.nan, num_undefined)
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(defined, [tail, 1.0 - tail])
+    return Interval(float(low), float(high), num_undefined)
+
+
+def _resampled_sums(resamples: Resamples, values: Floats) -> Floats:
+    """``(B, C)`` sums over each resample of ``C`` values per record ``(N, C)``."""
+    per_group = np.stack(
+        [
+            np.bincount(resamples.group_of, weights=column, minlength=resamples.num_groups)
+            for column in np.moveaxis(values, -1, 0)
+        ],
+        axis=-1,
+    )
+    return np.concatenate(
+        [counts.astype(np.float64) @ per_group for counts in _chunks(resamples, width=resamples.num_groups)]
+    )
+
+
+def _chunks(resamples: Resamples, *, width: int) -> Iterator[npt.NDArray[np.uint16]]:
+    """Rows of counts, few enough at a time that an array ``(rows, width)`` stays small."""
+    rows = max(1, CHUNK_ENTRIES // max(width, 1))
+    for start in range(0, len(resamples.counts), rows):
+        yield resamples.counts[start : start + rows]

@@ -1,0 +1,248 @@
+"""Metrics of a binary classifier from labels and probabilities; numpy only, label 1 is the vulnerable class.
+
+Every formula takes weights with leading axes, so that a score (all weights 1) and its ten thousand bootstrap resamples
+(weights = how often a record was drawn) are the same code; ``intervals`` relies on it. What is chosen from scores is in
+``thresholds``.
+
+A metric that is not defined is NaN here and null in JSON (``as_json``):
+
+- no records: every metric;
+- no positive label: recall, F1 (nothing to find) and AUPRC; only one label present: balanced accuracy and AUROC.
+
+Otherwise 0/0 is 0, as in scikit-learn: precision where nothing was called vulnerable, MCC where an answer is constant.
+A record is called vulnerable when its probability is at least the threshold; equal scores are one step of every curve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+DECIMALS = 6
+
+
+class Confusion(NamedTuple):
+    """Counts of a confusion matrix: each a float array, all of one shape ``(...)``."""
+
+    true_negatives: Floats
+    false_positives: Floats
+    false_negatives: Floats
+    true_positives: Floats
+
+    @property
+    def positives(self) -> Floats:
+        """Records of label 1."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def negatives(self) -> Floats:
+        """Records of label 0."""
+        return self.true_negatives + self.false_positives
+
+
+def confusion_of(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Confusion:
+    """Counts of labels ``(N,)`` against predictions ``(N,)``, both 0 or 1; arrays of shape ``()``."""
+    sums = confusion_indicators(labels, predictions).sum(axis=0)
+    return Confusion(*(np.asarray(count) for count in sums))
+
+
+def confusion_indicators(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Floats:
+    """``(N, 4)``: in which cell of the confusion matrix each record is, in the order of ``Confusion``."""
+    truth, answer = np.asarray(labels) == 1, np.asarray(predictions) == 1
+    cells = (~truth & ~answer, ~truth & answer, truth & ~answer, truth & answer)
+    return np.stack(cells, axis=-1).astype(np.float64)
+
+
+def predictions_at(probabilities: npt.ArrayLike, threshold: float) -> npt.NDArray[np.bool_]:
+    """Which records are called vulnerable: those whose probability is at least the threshold."""
+    return np.asarray(probabilities) >= threshold
+
+
+def accuracy(confusion: Confusion) -> Floats:
+    """Share of right answers."""
+    return _ratio(
+        confusion.true_positives + confusion.true_negatives, confusion.positives + confusion.negatives, empty=math.nan
+    )
+
+
+def precision(confusion: Confusion) -> Floats:
+    """Share of true ones among records called vulnerable; 0 where none was called so."""
+    called = confusion.true_positives + confusion.false_positives
+    value = _ratio(confusion.true_positives, called, empty=0.0)
+    return np.where(confusion.positives + confusion.negatives > 0, value, np.nan)
+
+
+def recall(confusion: Confusion) -> Floats:
+    """Share of vulnerable records that were found."""
+    return _ratio(confusion.true_positives, confusion.positives, empty=math.nan)
+
+
+def f1(confusion: Confusion) -> Floats:
+    """Harmonic mean of precision and recall of label 1: ``2 tp / (2 tp + fp + fn)``."""
+    doubled = 2.0 * confusion.true_positives
+    value = _ratio(doubled, doubled + confusion.false_positives + confusion.false_negatives, empty=math.nan)
+    return np.where(confusion.positives > 0, value, np.nan)
+
+
+def balanced_accuracy(confusion: Confusion) -> Floats:
+    """Mean of the shares of right answers on either label."""
+    return 0.5 * (recall(confusion) + _ratio(confusion.true_negatives, confusion.negatives, empty=math.nan))
+
+
+def matthews(confusion: Confusion) -> Floats:
+    """Matthews' correlation of labels and answers, in [-1, 1]; 0 where either is constant."""
+    tn, fp, fn, tp = confusion
+    # Two square roots: the product of all four margins leaves the exact integers early.
+    scale = np.sqrt((tp + fp) * (tp + fn)) * np.sqrt((tn + fp) * (tn + fn))
+    value = _ratio(tp * tn - fp * fn, scale, empty=0.0)
+    return np.where(confusion.positives + confusion.negatives > 0, value, np.nan)
+
+
+METRICS_OF_ANSWERS: dict[str, Callable[[Confusion], Floats]] = {
+    "f1": f1,
+    "precision": precision,
+    "recall": recall,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "mcc": matthews,
+}
+"""Metrics of answers, which need a threshold."""
+
+
+class Ranking(NamedTuple):
+    """Records by falling score.
+
+    Args:
+        order: ``(N,)`` record numbers, highest score first.
+        ends: ``(K,)`` place in ``order`` of the last record of each distinct score.
+        is_positive: ``(N,)`` labels in that order, as 0.0 and 1.0.
+        scores: ``(K,)`` the distinct scores, falling.
+    """
+
+    order: Integers
+    ends: Integers
+    is_positive: Floats
+    scores: Floats
+
+
+def ranking_of(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
+    """Sort once; everything that looks at all thresholds is a running sum over it."""
+    values = np.asarray(scores, dtype=np.float64)
+    order = np.argsort(-values, kind="stable")
+    falling = values[order]
+    ends = np.flatnonzero(np.append(np.diff(falling) != 0, True)) if len(falling) else np.zeros(0, dtype=np.int64)
+    is_positive = (np.asarray(labels)[order] == 1).astype(np.float64)
+    return Ranking(order, ends, is_positive, falling[ends])
+
+
+def steps_of(ranking: Ranking, weights: Floats | None = None) -> tuple[Floats, Floats]:
+    """Weight of true and of false positives at each distinct score, called from the highest down.
+
+    Args:
+        ranking: ``N`` records with ``K`` distinct scores.
+        weights: ``(..., N)`` weight of each record, in the records' own order; ``None`` is all ones.
+
+    Returns:
+        Two arrays ``(..., K)``.
+    """
+    if weights is None:
+        positive, every = ranking.is_positive, np.ones(len(ranking.order))
+    else:
+        every = weights[..., ranking.order]
+        positive = every * ranking.is_positive
+    true_positives = np.cumsum(positive, axis=-1)[..., ranking.ends]
+    called = np.cumsum(every, axis=-1)[..., ranking.ends]
+    return true_positives, called - true_positives
+
+
+def auroc(ranking: Ranking, weights: Floats | None = None) -> Floats:
+    """Area under the ROC curve: the share of pairs of either label that are ranked rightly, a tie counting half.
+
+    Args:
+        ranking: ``N`` records.
+        weights: ``(..., N)``; ``None`` is all ones.
+
+    Returns:
+        ``(...)``, NaN where only one label has weight.
+    """
+    true_positives, false_positives = _with_origin(*steps_of(ranking, weights))
+    heights = 0.5 * (true_positives[..., 1:] + true_positives[..., :-1])
+    area = (np.diff(false_positives, axis=-1) * heights).sum(axis=-1)
+    return _ratio(area, true_positives[..., -1] * false_positives[..., -1], empty=math.nan)
+
+
+def average_precision(ranking: Ranking, weights: Floats | None = None) -> Floats:
+    """Area under the precision-recall steps (AUPRC): the mean of precision weighted by the gain in recall.
+
+    Args:
+        ranking: ``N`` records.
+        weights: ``(..., N)``; ``None`` is all ones.
+
+    Returns:
+        ``(...)``, NaN where no label 1 has weight.
+    """
+    true_positives, false_positives = steps_of(ranking, weights)
+    precisions = _ratio(true_positives, true_positives + false_positives, empty=0.0)
+    gains = np.diff(true_positives, axis=-1, prepend=0.0)
+    positives = true_positives[..., -1] if len(ranking.ends) else np.zeros(true_positives.shape[:-1])
+    return _ratio((gains * precisions).sum(axis=-1), positives, empty=math.nan)
+
+
+METRICS_OF_SCORES: dict[str, Callable[[Ranking, Floats | None], Floats]] = {
+    "auroc": auroc,
+    "auprc": average_precision,
+}
+"""Metrics of the ranking, which need no threshold."""
+
+
+def squared_errors(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Floats:
+    """``(N,)`` squared distance of probability and label; their mean is the Brier score."""
+    truth = (np.asarray(labels) == 1).astype(np.float64)
+    return np.asarray(np.square(np.asarray(probabilities, dtype=np.float64) - truth))
+
+
+def brier(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Mean squared distance of probability and label; lower is better."""
+    errors = squared_errors(labels, probabilities)
+    return float(errors.mean()) if len(errors) else math.nan
+
+
+def metrics_at(labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float) -> dict[str, float]:
+    """Every metric by name: those of the answers at ``threshold``, then ``auroc``, ``auprc`` and ``brier``."""
+    confusion = confusion_of(labels, predictions_at(probabilities, threshold))
+    ranking = ranking_of(labels, probabilities)
+    return {
+        **{name: float(metric(confusion)) for name, metric in METRICS_OF_ANSWERS.items()},
+        **{name: float(metric(ranking, None)) for name, metric in METRICS_OF_SCORES.items()},
+        "brier": brier(labels, probabilities),
+    }
+
+
+def as_json(value: Any) -> Any:
+    """``value`` with arrays as lists, floats rounded to 6 decimals and NaN as null; thresholds must not pass here."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [as_json(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return round(float(value), DECIMALS) + 0.0 if math.isfinite(value) else None  # + 0.0: no minus zero
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _ratio(numerator: Floats, denominator: Floats, *, empty: float) -> Floats:
+    """Their quotient, and ``empty`` where the denominator is 0."""
+    numerator, denominator = np.asarray(numerator), np.asarray(denominator)
+    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), empty, dtype=np.float64)
+    return np.asarray(np.divide(numerator, denominator, out=result, where=denominator != 0))
+
+
+def _with_origin(true_positives: Floats, false_positives: Floats) -> tuple[Floats, Floats]:
+    """The steps with the point where nothing is called vulnerable in front."""
+    origin = np.zeros((*true_positives.shape[:-1], 1))
+    return np.concatenate([origin, true_positives], axis=-1), np.concatenate([origin, false_positives], axis=-1)
