@@ -100,9 +100,7 @@ def run_to_kill(
     """Run the job in this process, with the kill waiting in it."""
     stop = StopSignal()
     stop.install()
-    execution = Execution(
-        settings, run_path, run_path.parent, echo=False, stop=stop, num_ranks=settings.compute.num_ranks
-    )
+    execution = Execution(settings, run_path, run_path.parent, stop=stop, num_ranks=settings.compute.num_ranks)
     if execution.num_ranks == 1:
         arm(kill, run_path, note_path, rank=0)
         return execute(execution)
@@ -150,7 +148,7 @@ def refuse_threads() -> None:
     Raises:
         RuntimeError: it has.
     """
-    num_threads = len(os.listdir("/proc/self/task"))
+    num_threads = len(list(Path("/proc/self/task").iterdir()))
     if num_threads != 1:
         raise RuntimeError(f"the warm parent has {num_threads} threads; forks of it could hang")
 
@@ -165,7 +163,6 @@ def _fork_rank(job: Execution, rank: int, rendezvous: Path, kill: Kill | None, n
             job.settings,
             job.run_path,
             job.runs_path,
-            echo=False,
             stop=job.stop,
             attempt=job.attempt,
             rank=rank,

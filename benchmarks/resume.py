@@ -180,11 +180,11 @@ def report(certificates: Sequence[Certificate]) -> str:
     header = "| model | ranks | kills | of them SIGTERM | fresh processes | runs compared | steps a run | steps done "
     header += "twice per kill, at most | bytes that differ | minutes |"
     lines = [header, "|---" * 10 + "|"]
-    for c in certificates:
-        lines.append(
-            f"| {c.kind} | {c.num_ranks} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
-            f"| {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} | {c.seconds / 60:.1f} |"
-        )
+    lines += [
+        f"| {c.kind} | {c.num_ranks} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
+        f"| {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} | {c.seconds / 60:.1f} |"
+        for c in certificates
+    ]
     total = sum((c.hits for c in certificates), Counter[str]())
     hits = ", ".join(f"{point} {total[point]}" for point in CRASH_POINTS)
     return "\n".join([*lines, "", f"Where they hit: {hits}."])
@@ -211,9 +211,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_tiny_data(folder / "data")
         warm_up(tiny_run(arguments.kinds[0], folder / "data", num_ranks=1))
         for kind in arguments.kinds:
-            for num_ranks, num_kills in zip(
-                arguments.ranks, shares(arguments.kills, arguments.ranks), strict=True
-            ):
+            for num_ranks, num_kills in zip(arguments.ranks, shares(arguments.kills, arguments.ranks), strict=True):
                 settings = tiny_run(kind, folder / "data", num_ranks=num_ranks)
                 rng = random.Random(f"{arguments.seed}:{kind}:{num_ranks}")
                 certificates.append(certify(settings, num_kills, rng, folder / f"{kind}-{num_ranks}"))

@@ -2,7 +2,7 @@
 
     python -m flows.phase1 --config configs/phase1/quick.yaml --gnn.epochs 2
     prefect deployment run phase1
-    from flows.phase1 import Phase1Settings, phase1; phase1(Phase1Settings(preprocess={"data": "data/demo"}))
+    from flows.phase1 import Phase1Settings, phase1; phase1(Phase1Settings(preprocess={"data": "runs/demo-data"}))
 
 The three are the same flow. A second run of the same settings finds every job finished, and trains nothing.
 """

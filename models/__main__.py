@@ -45,6 +45,8 @@ def _run_file(arguments: Sequence[str]) -> int:
         settings,
         options.run_dir,
         options.runs,
+        echo=sys.stdout,
+        reuse_build=options.reuse_build,
         stop=stop,
         attempt=options.attempt,
         rank=options.rank or 0,
@@ -59,6 +61,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("job", type=Path, help="settings of the job, as JSON")
     parser.add_argument("--run-dir", type=Path, required=True, help="run directory; a killed run goes on where it was")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="run root, where openings are logged")
+    parser.add_argument("--reuse-build", action="store_true", help="go on with a run that other code began (recorded)")
     parser.add_argument("--die-with-parent", type=int, default=0, metavar="PID", help="stop when this process ends")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--attempt", type=int, default=1, help=argparse.SUPPRESS)

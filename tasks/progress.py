@@ -49,7 +49,7 @@ class ProgressMeter:
             self._phase = str(event["phase"])
             self.progress = Progress(self.progress.share, self.progress.eta_seconds, self._phase)
         elif name == "step":
-            epoch = f"epoch {event['epoch']}, " if event.get("epoch") is not None else ""
+            epoch = f"epoch {event['epoch'] + 1}, " if event.get("epoch") is not None else ""
             doing = f"{self._phase}: {epoch}step {event['step']}/{event.get('num_steps', '?')}"
             self._steps = True
             self._move(event["step"], event.get("num_steps"), event["time"], doing)
@@ -76,11 +76,11 @@ class ProgressMeter:
 
 
 def log_line(event: Event) -> str | None:
-    """What the log says of an event: a line an epoch, a phase and a notice; nothing of steps."""
+    """What the log says of an event: a line an epoch (people count from 1) and a notice; nothing of steps."""
     if event["event"] == "epoch":
         values = [f"{key} {_short(value)}" for key, value in event.items() if key not in HIDDEN_IN_EPOCH_LINES]
         total = f"/{event['num_epochs']}" if event.get("num_epochs") else ""
-        return f"epoch {event.get('epoch')}{total}: {', '.join(values)}"
+        return f"epoch {event['epoch'] + 1}{total}: {', '.join(values)}"
     if event["event"] == "notice":
         return str(event["message"])
     return None

@@ -19,6 +19,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n N --dist loadgroup`` one process runs all tests of the server, so that one server is started."""
+    for item in items:
+        if item.get_closest_marker("server"):
+            item.add_marker(pytest.mark.xdist_group("server"))
+
+
 @dataclass(frozen=True)
 class ServerUnderTest:
     """A server, worker and deployments as ``python -m deployments.server up`` makes them."""

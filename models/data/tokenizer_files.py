@@ -42,7 +42,7 @@ def init_safe_tokenizer(
 
     folder = Path(model_name)
     if folder.is_dir() and not (folder / TOKENIZER_FILE).is_file():
-        tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=_from_vocabulary(folder), **_ROLES)
+        tokenizer: Any = _wrapped(PreTrainedTokenizerFast, folder)
     else:
         try:
             tokenizer = AutoTokenizer.from_pretrained(
@@ -52,6 +52,10 @@ def init_safe_tokenizer(
             raise SettingsInvalid(_not_found(model_name, allow_network)) from error
     _check(tokenizer, model_name)
     return tokenizer  # type: ignore[no-any-return]
+
+
+def _wrapped(tokenizer_class: Any, folder: Path) -> Any:
+    return tokenizer_class(tokenizer_object=_from_vocabulary(folder), **_ROLES)
 
 
 def _check(tokenizer: Any, model_name: str) -> None:
@@ -104,7 +108,7 @@ def _byte_level(model: models.BPE, entries: dict[str, int]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.RobertaProcessing(
-        sep=("</s>", entries["</s>"]), cls=("<s>", entries["<s>"]), trim_offsets=True, add_prefix_space=False
+        ("</s>", entries["</s>"]), ("<s>", entries["<s>"]), trim_offsets=True, add_prefix_space=False
     )
     tokenizer.add_special_tokens(sorted(SPECIAL_TOKENS, key=lambda token: entries[token]))
     return tokenizer

@@ -1,15 +1,17 @@
 """C code to token ids, with offsets that index the raw code whatever was done to it before tokenising.
 
-Two routes to the same answer. The general one tokenises each text and maps offsets back through the collapsed white
-space. The fast one is for byte-level BPE on collapsed ASCII text: no token crosses a blank there, so each distinct word
-is tokenised once and looked up ever after; raw positions of words come from one pass over the bytes.
+Two routes to the same answer. The general one hands each text to the Rust library. The fast one is for byte-level BPE on
+ASCII text with collapsed white space: the text is cut as GPT-2's splitter cuts it, each distinct piece is tokenised
+once, and whole batches are looked up. Both give offsets in the collapsed text, which are then mapped to the raw text.
 
 Loading and training of tokenizers is in ``tokenizer_files.py``, shortening in ``trimming.py``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,15 +24,16 @@ from models.data.tokenizer_files import init_safe_tokenizer
 
 __all__ = ["SafeTokenizer", "TokenSequence", "init_safe_tokenizer"]
 
-MAX_WORDS = 100_000
-"""Distinct words remembered before the table is begun anew; about 30 MB."""
+MAX_PIECES = 100_000
+"""Distinct pieces remembered before the table is begun anew; about 25 MB."""
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 
 _LAST_SPACE = 0x3000
 _IS_SPACE = np.array([chr(point).isspace() for point in range(_LAST_SPACE + 1)])
-_IS_SPACE_BYTE = _IS_SPACE[:256]
+_SPLIT_ASCII = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z]+| ?[0-9]+| ?[^ A-Za-z0-9]+")
+"""GPT-2's splitter where the only white space is single blanks between words."""
 
 
 class TokenSequence(NamedTuple):
@@ -62,12 +65,12 @@ class SafeTokenizer:
         self._tokenizer.no_padding()
         self.prefix, self.suffix = _special_ids(self._tokenizer)
         self._tokenizer.encode_special_tokens = True
-        # Their text is looked for before the text is cut into words.
+        # The Rust library looks for these before it cuts a text into pieces.
         self._added = [
             token.content for token in self._tokenizer.get_added_tokens_decoder().values() if not token.special
         ]
-        by_words = collapse_whitespace and _keeps_words_apart(self.content)
-        self._words = _WordTable(self._tokenizer) if by_words else None
+        by_pieces = collapse_whitespace and _is_plain_byte_level(self.content)
+        self._pieces = _PieceTable(self._tokenizer) if by_pieces else None
 
     @property
     def vocab_size(self) -> int:
@@ -80,102 +83,97 @@ class SafeTokenizer:
 
     def tokenize_batch(self, codes: Sequence[str]) -> list[TokenSequence]:
         """Tokens of several texts, in order."""
-        by_words = [at for at, code in enumerate(codes) if self._is_plain(code)]
-        whole = sorted(set(range(len(codes))).difference(by_words))
-        found: dict[int, TokenSequence] = {}
-        if self._words is not None and by_words:
-            found |= zip(by_words, self._words.tokenize([codes[at] for at in by_words]), strict=True)
-        if whole:
-            found |= zip(whole, self._tokenize_whole([codes[at] for at in whole]), strict=True)
-        return [found[at] for at in range(len(codes))]
-
-    def _is_plain(self, code: str) -> bool:
-        return self._words is not None and code.isascii() and not any(text in code for text in self._added)
-
-    def _tokenize_whole(self, codes: Sequence[str]) -> list[TokenSequence]:
+        sequences = self.tokenize_collapsed(codes)
         if not self.collapse_whitespace:
-            return [_sequence(encoding) for encoding in self._encode(codes)]
-        encodings = self._encode([" ".join(code.split()) for code in codes])
-        return [_in_raw_text(_sequence(encoding), code) for encoding, code in zip(encodings, codes, strict=True)]
+            return sequences
+        return [_in_raw_text(sequence, code) for sequence, code in zip(sequences, codes, strict=True)]
 
-    def _encode(self, texts: Sequence[str]) -> list[Encoding]:
-        return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    def tokenize_collapsed(self, codes: Sequence[str]) -> list[TokenSequence]:
+        """As ``tokenize_batch``, with offsets in the text that was tokenised."""
+        texts = [" ".join(code.split()) for code in codes] if self.collapse_whitespace else list(codes)
+        found: list[TokenSequence | None] = [None] * len(texts)
+        plain = [at for at, text in enumerate(texts) if self._is_plain(text)]
+        if self._pieces is not None and plain:
+            for at, sequence in zip(plain, self._pieces.tokenize([texts[at] for at in plain]), strict=True):
+                found[at] = sequence
+        whole = [at for at, sequence in enumerate(found) if sequence is None]
+        for at, encoding in zip(whole, self._encode([texts[at] for at in whole]), strict=True):
+            found[at] = _sequence(encoding)
+        return [sequence for sequence in found if sequence is not None]
+
+    def _is_plain(self, text: str) -> bool:
+        return self._pieces is not None and text.isascii() and not any(added in text for added in self._added)
+
+    def _encode(self, texts: list[str]) -> list[Encoding]:
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False) if texts else []
 
 
-class _WordTable:
-    """Tokens of distinct words, as flat arrays that whole batches of texts are looked up in.
+class _PieceTable:
+    """Tokens of distinct pieces, as flat arrays that whole batches of texts are looked up in.
 
     Args:
-        tokenizer: Byte-level BPE that splits at blanks.
+        tokenizer: Byte-level BPE.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+        self._model = tokenizer.model
+        self._as_bytes = _byte_level_letters(tokenizer)
         self._forget()
 
     def _forget(self) -> None:
-        self._first: dict[str, int] = {}  # words that begin a text have no blank before them
-        self._later: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._num_chars = array("i")
         self._pointer = array("q", [0])
         self._ids, self._begins, self._ends = array("i"), array("i"), array("i")
 
-    def tokenize(self, codes: Sequence[str]) -> list[TokenSequence]:
-        """Tokens of ASCII texts."""
-        if len(self._first) + len(self._later) > MAX_WORDS:
+    def tokenize(self, texts: Sequence[str]) -> list[TokenSequence]:
+        """Tokens of ASCII texts whose only white space is single blanks between words."""
+        if len(self._numbers) > MAX_PIECES:
             self._forget()
-        words_of = [code.split() for code in codes]
-        self._learn(words_of)
-        first, later = self._first, self._later
-        numbers: list[int] = []
-        for words in words_of:
-            numbers.extend(map(later.__getitem__, words))
-            if words:
-                numbers[-len(words)] = first[words[0]]
-        return self._look_up(codes, np.array(numbers, np.int64), [len(words) for words in words_of])
+        pieces_of = [_SPLIT_ASCII.findall(text) for text in texts]
+        pieces = list(itertools.chain.from_iterable(pieces_of))
+        for piece in dict.fromkeys(pieces):
+            if piece not in self._numbers:
+                self._learn(piece)
+        numbers = np.fromiter(map(self._numbers.__getitem__, pieces), np.int64, len(pieces))
+        return self._look_up(numbers, [len(pieces) for pieces in pieces_of])
 
-    def _learn(self, words_of: list[list[str]]) -> None:
-        later: set[str] = set()
-        for words in words_of:
-            later.update(words)
-        new_later = [word for word in dict.fromkeys(w for words in words_of for w in words) if word not in self._later]
-        new_first = [word for word in dict.fromkeys(words[0] for words in words_of if words) if word not in self._first]
-        for table, new, blank in ((self._later, new_later, " "), (self._first, new_first, "")):
-            encodings = self._tokenizer.encode_batch([blank + word for word in new], add_special_tokens=False)
-            for word, encoding in zip(new, encodings, strict=True):
-                table[word] = len(self._pointer) - 1
-                self._ids.extend(encoding.ids)
-                for begin, end in encoding.offsets:
-                    self._begins.append(max(begin - len(blank), 0))
-                    self._ends.append(max(end - len(blank), 0))
-                self._pointer.append(len(self._ids))
+    def _learn(self, piece: str) -> None:
+        self._numbers[piece] = len(self._num_chars)
+        self._num_chars.append(len(piece))
+        end = 0
+        for token in self._model.tokenize(piece.translate(self._as_bytes)):
+            self._ids.append(token.id)
+            self._begins.append(end)
+            end += len(token.value)
+            self._ends.append(end)
+        self._pointer.append(len(self._ids))
 
-    def _look_up(self, codes: Sequence[str], words: Longs, num_words: list[int]) -> list[TokenSequence]:
+    def _look_up(self, pieces: Longs, num_pieces: list[int]) -> list[TokenSequence]:
+        """Tokens of texts given as piece numbers end to end, ``num_pieces`` of each text."""
         pointer = np.frombuffer(self._pointer, np.int64)
-        lengths = pointer[words + 1] - pointer[words]
-        ends = np.cumsum(lengths)
-        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(pointer[words] - ends + lengths, lengths)
+        num_tokens = pointer[pieces + 1] - pointer[pieces]
+        token_ends = np.concatenate(([0], np.cumsum(num_tokens)))
+        at = np.arange(token_ends[-1]) + np.repeat(pointer[pieces] - token_ends[:-1], num_tokens)
+        char_ends = np.concatenate(([0], np.cumsum(np.frombuffer(self._num_chars, np.int32)[pieces])))
+        shift = np.repeat(char_ends[:-1], num_tokens)
         ids = np.frombuffer(self._ids, np.int32)[at]
-        shift = np.repeat(_word_starts(codes), lengths)
         begins = np.frombuffer(self._begins, np.int32)[at] + shift
-        offsets = np.stack([begins, np.frombuffer(self._ends, np.int32)[at] + shift], axis=1).astype(np.int32)
-        token_ends = np.concatenate(([0], ends))[np.cumsum([0, *num_words])].tolist()
+        ends = np.frombuffer(self._ends, np.int32)[at] + shift
+        offsets = np.stack([begins, ends], axis=1)
+        text_ends = np.cumsum([0, *num_pieces])
         return [
-            TokenSequence(ids[first:last], offsets[first:last])
-            for first, last in zip(token_ends[:-1], token_ends[1:], strict=True)
+            TokenSequence(ids[first:last], (offsets[first:last] - char).astype(np.int32))
+            for (first, last), char in zip(
+                itertools.pairwise(token_ends[text_ends].tolist()), char_ends[text_ends[:-1]].tolist(), strict=True
+            )
         ]
 
 
-def _word_starts(codes: Sequence[str]) -> Longs:
-    """Where each word of ASCII texts begins, counted within its text."""
-    flat = np.frombuffer("\n".join(codes).encode("ascii"), np.uint8)
-    if not len(flat):
-        return np.zeros(0, np.int64)
-    is_space = _IS_SPACE_BYTE[flat]
-    begins = ~is_space
-    begins[1:] &= is_space[:-1]
-    starts = np.flatnonzero(begins)
-    text_starts = np.cumsum([0, *(len(code) + 1 for code in codes[:-1])])
-    return starts - text_starts[np.searchsorted(text_starts, starts, side="right") - 1]
+def _byte_level_letters(tokenizer: Tokenizer) -> dict[int, str]:
+    """Which letter stands for each ASCII byte in a byte-level vocabulary."""
+    splitter = tokenizer.pre_tokenizer
+    return {point: splitter.pre_tokenize_str(chr(point))[0][0] for point in range(128)}
 
 
 def _sequence(encoding: Encoding) -> TokenSequence:
@@ -210,18 +208,14 @@ def _special_ids(tokenizer: Tokenizer) -> tuple[Ints, Ints]:
     return ids[: plain[0]], ids[plain[-1] + 1 :]
 
 
-def _keeps_words_apart(content: str) -> bool:
-    """Whether tokenising word by word gives what tokenising the whole text gives."""
+def _is_plain_byte_level(content: str) -> bool:
+    """Whether pieces of ASCII text can be tokenised by themselves, and by ``_SPLIT_ASCII``."""
     described: dict[str, Any] = json.loads(content)
     splitter = described.get("pre_tokenizer") or {}
-    has_blank = any(
-        " " in token["content"] or token["lstrip"] or token["rstrip"]
-        for token in described.get("added_tokens", [])
-        if not token["special"]
-    )
     return (
         described.get("normalizer") is None
+        and described["model"]["type"] == "BPE"
         and splitter.get("type") == "ByteLevel"
         and splitter.get("use_regex", True)
-        and not has_blank
+        and not splitter.get("add_prefix_space", True)
     )

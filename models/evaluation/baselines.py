@@ -149,7 +149,7 @@ def words_logistic(train: SplitRecords, *, seed: int) -> Baseline:
 
 
 def _texts(codes: Sequence[str]) -> Iterator[str]:
-    """Words twice in a small set may all be cut by ``min_df``; a word every text holds keeps the vocabulary non-empty."""
+    """Each text with one word that all share: ``min_df`` may cut every other, and there must be a vocabulary."""
     return (f"{code} ;" for code in codes)
 
 
@@ -167,7 +167,7 @@ def _label_1(probabilities: npt.NDArray[np.float64]) -> Floats:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Sums in another order of threads would give other last digits."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=1):
         yield

@@ -1,4 +1,4 @@
-"""Curves and bins for people to look at, made from scores and small enough for a report; no choice is made from them."""
+"""Curves and bins for people to look at, small enough for a report; nothing is chosen from them."""
 
 from __future__ import annotations
 

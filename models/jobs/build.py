@@ -51,16 +51,14 @@ class Build:
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """One phrase for each file, version or fact that differs from ``other`` (a ``build.json``)."""
-        phrases = []
+        phrases: list[str] = []
         for part, mine in self.to_json().items():
             theirs = other.get(part, {})
-            for name in sorted(mine.keys() | theirs.keys()):
-                if mine.get(name) != theirs.get(name):
-                    phrases.append(
-                        f"{name} changed"
-                        if part == "files"
-                        else f"{name}: {theirs.get(name, 'absent')} then, {mine.get(name, 'absent')} now"
-                    )
+            names = [name for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name)]
+            if part == "files":
+                phrases += [f"{name} changed" for name in names]
+            else:
+                phrases += [f"{n}: {theirs.get(n, 'absent')} then, {mine.get(n, 'absent')} now" for n in names]
         return phrases
 
 

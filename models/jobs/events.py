@@ -14,10 +14,21 @@ The copy is cut back on resume to the offset stored in the checkpoint, so that e
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
+
+
+class EventEcho(Protocol):
+    """Anything that takes lines of text."""
+
+    def write(self, text: str, /) -> int:
+        """Take a line."""
+        ...
+
+    def flush(self) -> None:
+        """Pass it on."""
+        ...
 
 
 class EventStream:
@@ -28,7 +39,7 @@ class EventStream:
         echo: Stream for the supervisor; ``None`` is silent.
     """
 
-    def __init__(self, path: Path | None = None, echo: IO[str] | None = sys.stdout) -> None:
+    def __init__(self, path: Path | None = None, echo: EventEcho | None = None) -> None:
         self._file = path.open("ab") if path is not None else None
         self._echo = echo
 
@@ -39,7 +50,8 @@ class EventStream:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
         if self._echo is not None:
-            print(line, file=self._echo, flush=True)
+            self._echo.write(line + "\n")
+            self._echo.flush()
 
     def phase(self, phase: str) -> None:
         """Say which phase begins."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.errors import EXIT_CRASHED, EXIT_DONE, CodewardenError, Interrupted, RankLost, RunBusy
+from models.errors import EXIT_CRASHED, EXIT_DONE, BuildDiffers, CodewardenError, Interrupted, RankLost, RunBusy
 from models.jobs.build import Build, build_of
 from models.jobs.contract import (
     LOCK_FILE,
@@ -26,7 +26,7 @@ from models.jobs.contract import (
     JobContext,
     JobResult,
 )
-from models.jobs.events import EventStream
+from models.jobs.events import EventEcho, EventStream
 from models.jobs.keys import input_digests, run_key
 from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER, is_finished
 from models.jobs.provenance import experiment_config, git_state, machine_state
@@ -51,7 +51,7 @@ class Execution:
         settings: Settings of the job.
         run_path: Its run directory.
         runs_path: The run root, where openings are logged.
-        echo: Whether events go to stdout.
+        echo: Where events go, beside ``progress.jsonl``.
         stop: The flag that asks the job to leave.
         reuse_build: Whether a run begun by another build may be continued.
         attempt: Counted from 1; set by ``prepare``.
@@ -63,7 +63,7 @@ class Execution:
     settings: Settings
     run_path: Path
     runs_path: Path
-    echo: bool = True
+    echo: EventEcho | None = None
     stop: StopSignal = field(default_factory=StopSignal)
     reuse_build: bool = False
     attempt: int = 1
@@ -102,35 +102,41 @@ def execute(execution: Execution, start_rank: StartRank = start_rank_process) ->
         execution = prepare(execution)
         if execution.num_ranks == 1:
             return run_attempt(execution)
-        try:
-            return run_ranks(execution, execution.num_ranks, start_rank)
-        except RankLost as error:
-            return _end(execution, error.exit_code, error)
+        return run_ranks(execution, execution.num_ranks, start_rank)
+    except (BuildDiffers, RankLost) as error:
+        return _end(execution, error.exit_code, error)
     finally:
         lock.release()
 
 
 def prepare(execution: Execution) -> Execution:
-    """Write what is known before the job begins; counts the attempt."""
+    """Write what is known before the job begins; counts the attempt.
+
+    Raises:
+        BuildDiffers: the run holds checkpoints of another build, and ``reuse_build`` is off. Not retried.
+    """
     run_path = execution.run_path
     build = build_of(execution.settings)
     record = _read_json(run_path / RECORD_FILE) or {"attempts": []}
     attempt = max(len(record["attempts"]), _attempt_of_head(run_path)) + 1
     begun_by = _read_json(run_path / BUILD_FILE)
     differences = build.differences(begun_by) if begun_by else []
+    holds_progress = (run_path / CHECKPOINTS_FOLDER / "head.json").exists()
+    if differences and holds_progress and not execution.reuse_build:
+        raise BuildDiffers(run_path, differences)
     record["attempts"].append(
         {
             "attempt": attempt,
             "started": round(time.time(), 3),
             **git_state(),
             **machine_state(),
-            **({"continued_other_build": differences} if differences else {}),
+            **({"continued_other_build": differences} if differences and holds_progress else {}),
         }
     )
     settings_json = execution.settings.model_dump(mode="json")
     _write_json(run_path / RECORD_FILE, record)
     _write_json(run_path / SETTINGS_FILE, settings_json)
-    if begun_by is None:
+    if begun_by is None or not holds_progress:
         _write_json(run_path / BUILD_FILE, build.to_json())
     if isinstance(execution.settings, TrainSettings):
         inputs = input_digests(execution.settings)
@@ -143,7 +149,7 @@ def run_attempt(execution: Execution) -> int:
     is_writer = execution.rank == 0
     events = EventStream(
         execution.run_path / PROGRESS_FILE if is_writer else None,
-        sys.stdout if execution.echo and is_writer else None,
+        execution.echo if is_writer else None,
     )
     context = JobContext(
         execution.run_path,

@@ -98,4 +98,3 @@ def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> dict[int
 def _signal_all(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         os.kill(pid, number)
-

@@ -78,9 +78,10 @@ def train_settings_of(settings: PredictSettings) -> TrainSettings:
 def entry_of(settings: Settings) -> Entry:
     """The function that runs this job; jobs with a model are given the objective of its kind."""
     module, *objective_module = entry_modules(settings)
-    entry: Entry = importlib.import_module(module).run
     if objective_module:
-        return functools.partial(entry, objective_class=importlib.import_module(objective_module[0]).OBJECTIVE)
+        objective_class = importlib.import_module(objective_module[0]).OBJECTIVE
+        return functools.partial(importlib.import_module(module).run, objective_class=objective_class)
+    entry: Entry = importlib.import_module(module).run
     return entry
 
 

@@ -21,6 +21,7 @@ class StopSignal:
         self._raised = False
 
     def __call__(self) -> bool:
+        """Whether the flag is up."""
         return self._raised
 
     def install(self) -> None:

@@ -5,6 +5,9 @@ Shape letters: N nodes of the batch, G graphs, V vocabulary, D embedding width, 
 
 from __future__ import annotations
 
+import itertools
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -42,15 +45,15 @@ class GraphClassifier(nn.Module):
         self.dropout = dropout
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         widths = [embedding_dim] + [hidden_dim] * num_layers
-        self.convolutions = nn.ModuleList(
-            GraphConvolution(in_dim, out_dim) for in_dim, out_dim in zip(widths, widths[1:], strict=False)
-        )
+        self.convolutions = nn.ModuleList(GraphConvolution(*pair) for pair in itertools.pairwise(widths))
         self.head = nn.Sequential(
             nn.Linear(2 * hidden_dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, num_classes)
         )
 
     def forward(self, batch: GraphBatch) -> Tensor:
+        """``(G, C)`` logits."""
         first, *rest = self.convolutions
+        first = cast(GraphConvolution, first)
         states = first.forward_embedded(self.embedding.weight, batch.node_ids_N, batch.adjacency)
         states = functional.dropout(functional.relu(states), self.dropout, self.training)
         for convolution in rest:

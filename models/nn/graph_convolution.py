@@ -68,6 +68,7 @@ class GraphConvolution(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, states_ND: Tensor, adjacency: SymmetricAdjacency) -> Tensor:
+        """``(N, H)``."""
         return propagate(functional.linear(states_ND, self.weight), adjacency) + self.bias
 
     def forward_embedded(self, table_VD: Tensor, ids_N: Tensor, adjacency: SymmetricAdjacency) -> Tensor:

@@ -69,6 +69,7 @@ class TypedConvolution(nn.Module):
         self.norm = nn.LayerNorm(hidden_dim)
 
     def forward(self, states_NH: Tensor, relations: tuple[Relation, ...]) -> Tensor:
+        """``(N, H)`` new states."""
         total_NH = states_NH * self.scales_RH[0]
         for number, relation in enumerate(relations, start=1):
             gathered: Tensor = _Gather.apply(states_NH, relation)  # type: ignore[no-untyped-call]
@@ -103,6 +104,7 @@ class TypedGraphClassifier(nn.Module):
         )
 
     def forward(self, batch: GraphBatch) -> Tensor:
+        """``(G, C)`` logits."""
         states = functional.embedding(batch.node_ids_N, self.widen(self.embedding.weight))
         for convolution in self.convolutions:
             states = functional.dropout(convolution(states, batch.relations), self.dropout, self.training)

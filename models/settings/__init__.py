@@ -1,1 +1,1 @@
-"""What each job is told. One file per kind of job, no torch, and nothing imported here: flows load only what they name."""
+"""What each job is told. One file per kind of job, no torch; nothing is imported here."""

@@ -14,7 +14,7 @@ class GnnSettings(Optimisation):
 
     kind: Literal["gnn"] = "gnn"
     architecture: Literal["gcn", "typed"] = "gcn"
-    """gcn: plain graph convolutions, edge types ignored; typed: relational convolutions over typed and reversed edges."""
+    """gcn: plain graph convolutions, edge types ignored; typed: over typed and reversed edges."""
     vocab_size: PositiveInt = 1000
     """Rows of the node embedding; node ids are below it [ids]."""
     embedding_dim: PositiveInt = 128

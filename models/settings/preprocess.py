@@ -16,7 +16,7 @@ class PreprocessSettings(Settings):
 
     kind: Literal["preprocess"] = "preprocess"
     data: InputPath
-    """Folder with train, valid and test as .jsonl or .jsonl.gz (CodeXGLUE fields: func, target, project, commit_id, idx)."""
+    """Folder with train, valid and test as .jsonl or .jsonl.gz (fields func, target, project, commit_id, idx)."""
     source: str = "codexglue"
     """Name written into each record's metadata and, in capitals, into its id."""
     tokenizer: str | None = None

@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from models.errors import ObjectMissing
 from models.settings.train import CheckpointSettings
-from models.store.checkpoints import CheckpointStore, LoadedGeneration
+from models.store.checkpoints import CheckpointStore
+from models.store.generations import LoadedGeneration
 from models.training import state
 from models.training.schedule import Schedule
 from models.training.state import Position
@@ -54,6 +55,8 @@ class Checkpointing:
         self._last_step = 0
         self.seconds_saving = 0.0
         self.num_saved = 0
+        self.problem: str | None = None
+        """What went wrong when the last save removed old generations, if anything."""
 
     def is_due(self, step: int) -> bool:
         """Whether the interval in seconds or steps has passed since the last save."""
@@ -81,7 +84,10 @@ class Checkpointing:
         self._accelerator.wait_for_everyone()
         if self._rank == 0:
             names = {*parts, *(name for rank in range(self._num_ranks) for name in state.rng_file_names(rank))}
-            self._store.publish(position.step, best_step=position.best_step, metadata=dict(beside), parts=names)
+            published = self._store.publish(
+                position.step, best_step=position.best_step, metadata=dict(beside), parts=names
+            )
+            self.problem = published.problem
         self._accelerator.wait_for_everyone()
         self._last_save, self._last_step = time.monotonic(), position.step
         self.seconds_saving += self._last_save - started

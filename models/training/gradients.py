@@ -27,7 +27,7 @@ class FlatGradients:
         self._buffer = torch.zeros(sum(sizes) + num_extra, dtype=first.dtype, device=first.device)
         self.gradient = self._buffer[: sum(sizes)]
         self.extra = self._buffer[sum(sizes) :]
-        for parameter, view in zip(self.parameters, self.gradient.split(sizes), strict=True):
+        for parameter, view in zip(self.parameters, torch.split(self.gradient, sizes), strict=True):
             parameter.grad = view.view_as(parameter)
 
     def clear(self) -> None:
@@ -41,6 +41,6 @@ class FlatGradients:
 
     def clip(self, max_norm: float) -> Tensor:
         """Scale the gradient down to ``max_norm`` where it is longer; gives its norm before."""
-        norm = torch.linalg.vector_norm(self.gradient)
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
         self.gradient.mul_(torch.clamp(max_norm / (norm + 1e-6), max=1.0))
         return norm

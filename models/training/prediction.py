@@ -33,7 +33,8 @@ def run(settings: PredictSettings, context: JobContext, *, objective_class: type
     state.load_model(objective.model, (settings.model_run / BEST_FILE).read_bytes())
     objective.model.to(accelerator.device)
     context.events.phase("predict")
-    files, counts = [], {}
+    files: list[str] = []
+    counts: dict[str, int] = {}
     for split in settings.splits:
         examples = objective.load(settings.data / f"{split}.jsonl", limit=None)
         files.append(write_predictions(objective, examples, split, context, accelerator))

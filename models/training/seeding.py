@@ -18,5 +18,5 @@ def derived_seed(seed: int, *purpose: str | int) -> int:
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch (all devices)."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  libraries below us use the global generator
+    np.random.seed(seed % 2**32)  # libraries below us use the global generator
     torch.manual_seed(seed)

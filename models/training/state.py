@@ -128,9 +128,9 @@ def rng_file_names(rank: int) -> tuple[str, str]:
 def rng_to_bytes() -> tuple[bytes, bytes]:
     """Random states of torch (all devices), NumPy and Python."""
     tensors = {"cpu": torch.get_rng_state()}
-    for number, state in enumerate(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []):
+    for number, state in enumerate(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []):
         tensors[f"cuda{number:03d}"] = state
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
+    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     python_version, python_state, python_gauss = random.getstate()
     plain = {
         "numpy": [str(kind), np.asarray(keys).tolist(), int(position), int(has_gauss), float(gauss)],
@@ -148,7 +148,7 @@ def load_rng(tensors: bytes, plain: bytes) -> None:
         torch.cuda.set_rng_state_all(cuda)
     read = json.loads(plain)
     kind, keys, position, has_gauss, gauss = read["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))  # noqa: NPY002
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
     version, state, python_gauss = read["python"]
     random.setstate((version, tuple(state), python_gauss))
 

@@ -154,6 +154,8 @@ class Trainer:
         """Make a checkpoint of the present position."""
         told = {PROGRESS_KEY: self.context.events.offset_bytes()}
         self.checkpointing.save(self.stateful, self.position, beside=told)
+        if self.checkpointing.problem is not None:
+            self.context.events.notice(f"old checkpoints not removed: {self.checkpointing.problem}", "warning")
 
     @property
     def num_steps(self) -> int:

