@@ -13,6 +13,9 @@ from types import FrameType
 
 from models.errors import EXIT_CRASHED, EXIT_INTERRUPTED, CodewardenError
 
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+"""Loggers, not handlers: Prefect makes its handlers anew whenever it sets up logging."""
+
 NO_SERVER = "Failed to reach API"
 
 
@@ -22,8 +25,8 @@ def run_program(run: Callable[[], str]) -> int:
     Args:
         run: Runs the flow and gives the text to print.
     """
-    for handler in logging.getLogger("prefect").handlers:
-        handler.addFilter(without_our_tracebacks)
+    for name in RUN_LOGGERS:
+        logging.getLogger(name).addFilter(without_our_tracebacks)
     signal.signal(signal.SIGTERM, _leave_interrupted)
     try:
         sys.stdout.write(run())

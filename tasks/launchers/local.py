@@ -83,6 +83,8 @@ class LocalProcess:
             with disk_errors(job_path):
                 _write_atomically(job_path, settings.model_dump_json(indent=2) + "\n")
             command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
+            if plan.reused is not None:
+                command.append("--reuse-build")
             return ChildJob(plan.run_path, command, job_environment(settings, os.environ), launch_lock)
         except BaseException:  # or a retry in this process would attach to nobody
             launch_lock.close()

@@ -146,6 +146,16 @@ def test_its_table_and_report_are_artifacts_under_stable_keys(program_run, prefe
 
 
 @pytest.mark.server
+def test_wrong_data_are_one_line_with_the_remedy_and_exit_2(server, tmp_path):
+    done = server.command("flows.phase1", "--data", "/no/such/folder", "--runs", str(tmp_path))
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("SettingsInvalid: ")]
+    assert errors == ["SettingsInvalid: data: no file or folder at /no/such/folder; give the path of an existing one"]
+
+
+@pytest.mark.server
 def test_as_a_function_it_finds_every_job_cached(program_run, server, tiny):
     source = (
         "import json, sys\n"

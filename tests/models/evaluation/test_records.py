@@ -56,7 +56,7 @@ def test_predictions_of_other_records_are_refused(valid, write_predictions, chan
 def test_a_broken_line_and_a_missing_file_are_named(valid, write_predictions):
     path = write_predictions() / "predictions_valid.jsonl"
     path.write_text("{")
-    with pytest.raises(DataInvalid, match="predictions_valid.jsonl:1: no JSON"):
+    with pytest.raises(DataInvalid, match=r"predictions_valid\.jsonl:1: no JSON"):
         read_probabilities(path, valid)
     path.unlink()
     with pytest.raises(DataInvalid, match="predict this split"):

@@ -1,0 +1,192 @@
+"""From raw functions to finished records: tokens, graph and metadata put together and written down.
+
+A ``RecordMaker`` lives in each worker. It takes functions and gives bytes, so that the process that writes has nothing
+left to do. The schema of a line is in ``json_line``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from tokenizers import Tokenizer
+
+from models.data.columnar import ColumnChunk, ColumnRow, column_chunk
+from models.data.raw_functions import RawFunction
+from models.data.syntax_trees import ASTParser, SyntaxGraph, Tier
+from models.data.tokens import SafeTokenizer, TokenSequence
+from models.data.trimming import Trimming, VulnerableCodeTrimmer
+
+LANGUAGE = "c"
+_JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+
+class NamedFunction(NamedTuple):
+    """A function that has got its place in a split.
+
+    Args:
+        function: The raw function.
+        record_id: Unique among all splits.
+        group: Its commit, or its own id where none is known.
+        split: train, valid or test.
+    """
+
+    function: RawFunction
+    record_id: str
+    group: str
+    split: str
+
+
+@dataclass(frozen=True)
+class RecordPlan:
+    """What decides the bytes of a record; goes to each worker.
+
+    Args:
+        tokenizer: Definition of the tokenizer, as JSON.
+        source: Name of the data.
+        max_seq_len: Longest token sequence, special tokens included.
+        collapse_whitespace: Tokenise with each run of white space as one blank.
+        trimming: What is kept of a long function.
+        max_nodes: Largest graph.
+    """
+
+    tokenizer: str
+    source: str
+    max_seq_len: int
+    collapse_whitespace: bool
+    trimming: Literal["window", "head"]
+    max_nodes: int
+
+
+class RecordFacts(NamedTuple):
+    """What the statistics take of a record."""
+
+    label: int
+    num_tokens: int
+    num_tokens_before_trim: int
+    trimming: Trimming
+    num_nodes: int
+    num_edges: int
+    num_nodes_cut: int
+    tier: Tier
+    has_error: bool
+
+
+class MadeRecords(NamedTuple):
+    """Records of a chunk of functions, in order.
+
+    Args:
+        lines: JSON lines.
+        columns: The same for the columnar copy.
+        facts: One each.
+    """
+
+    lines: bytes
+    columns: ColumnChunk
+    facts: list[RecordFacts]
+
+
+class RecordMaker:
+    """Makes records; one per process, for it holds a parser.
+
+    Args:
+        plan: What decides the bytes.
+    """
+
+    def __init__(self, plan: RecordPlan) -> None:
+        self.plan = plan
+        self.tokenizer = SafeTokenizer(Tokenizer.from_str(plan.tokenizer), collapse_whitespace=plan.collapse_whitespace)
+        self.parser = ASTParser(plan.max_nodes)
+        num_special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
+        self.trimmer = VulnerableCodeTrimmer(plan.max_seq_len - num_special, windowed=plan.trimming == "window")
+
+    def make(self, functions: Sequence[NamedFunction]) -> MadeRecords:
+        """Records of a chunk."""
+        sequences = self.tokenizer.tokenize_batch([named.function.code for named in functions])
+        lines, rows, facts = [], [], []
+        for named, sequence in zip(functions, sequences, strict=True):
+            graph = self.parser.parse(named.function.code)
+            tokens, trimming = self._trim(named.function.code, sequence)
+            fact = _facts_of(named.function.label, tokens, len(sequence.ids), trimming, graph)
+            lines.append(json_line(named, tokens, graph, self._metadata(named, fact)))
+            rows.append(_column_row(named, tokens, graph))
+            facts.append(fact)
+        return MadeRecords(b"".join(lines), column_chunk(rows), facts)
+
+    def _trim(self, code: str, sequence: TokenSequence) -> tuple[TokenSequence, Trimming]:
+        trimmed = self.trimmer.trim(code, sequence.offsets)
+        prefix, suffix = self.tokenizer.prefix, self.tokenizer.suffix
+        ids = np.concatenate([prefix, sequence.ids[trimmed.kept], suffix])
+        offsets = np.zeros((len(ids), 2), np.int32)
+        offsets[len(prefix) : len(ids) - len(suffix)] = sequence.offsets[trimmed.kept]
+        return TokenSequence(ids, offsets), trimmed.trimming
+
+    def _metadata(self, named: NamedFunction, fact: RecordFacts) -> dict[str, Any]:
+        return {
+            "source": self.plan.source,
+            "split": named.split,
+            "orig_id": named.function.orig_id,
+            "line": named.function.line,
+            "project": named.function.project,
+            "group": named.group,
+            "ast_success": fact.tier == "full",
+            "ast_tier": fact.tier,
+            "has_error": fact.has_error,
+            "num_ast_nodes": fact.num_nodes,
+            "num_ast_nodes_cut": fact.num_nodes_cut,
+            "num_tokens": fact.num_tokens,
+            "num_tokens_before_trim": fact.num_tokens_before_trim,
+            "trimming": fact.trimming,
+        }
+
+
+def json_line(named: NamedFunction, tokens: TokenSequence, graph: SyntaxGraph, metadata: dict[str, Any]) -> bytes:
+    """One record as a line of JSON.
+
+    Args:
+        named: The function.
+        tokens: Its tokens, special ones (with offsets 0, 0) included.
+        graph: Its syntax graph.
+        metadata: JSON values.
+    """
+    record = {
+        "id": named.record_id,
+        "code": named.function.code,
+        "language": LANGUAGE,
+        "tokens": tokens.ids,
+        "token_offsets": tokens.offsets,
+        "ast_nodes": graph.nodes,
+        "edge_index": graph.edge_index,
+        "edge_type": graph.edge_type,
+        "label": named.function.label,
+        "metadata": metadata,
+    }
+    return orjson.dumps(record, option=_JSON_OPTIONS)
+
+
+def _column_row(named: NamedFunction, tokens: TokenSequence, graph: SyntaxGraph) -> ColumnRow:
+    edges: npt.NDArray[np.int32] = np.empty((3, len(graph.edge_type)), np.int32)
+    edges[:2] = graph.edge_index.T
+    edges[2] = graph.edge_type
+    function = named.function
+    return ColumnRow(named.record_id, named.group, function.label, function.code, tokens.ids, graph.nodes, edges)
+
+
+def _facts_of(
+    label: int, tokens: TokenSequence, num_tokens_found: int, trimming: Trimming, graph: SyntaxGraph
+) -> RecordFacts:
+    return RecordFacts(
+        label=label,
+        num_tokens=len(tokens.ids),
+        num_tokens_before_trim=num_tokens_found,
+        trimming=trimming,
+        num_nodes=len(graph.nodes),
+        num_edges=len(graph.edge_type),
+        num_nodes_cut=graph.num_cut,
+        tier=graph.tier,
+        has_error=graph.has_error,
+    )
