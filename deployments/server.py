@@ -39,7 +39,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 CLIENT_MARK = "# Written by `python -m deployments.server up`, removed by `stop`."
 
 
-class ServerFailed(RuntimeError):  # noqa: N818  named as the errors of models are
+class ServerFailed(RuntimeError):
     """Something did not start; the message says which log to read."""
 
 

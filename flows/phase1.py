@@ -116,6 +116,7 @@ def phase1(settings: Phase1Settings) -> Phase1Result:
         evaluated = run(evaluate_job(settings, predicted.run_path, preprocessed.run_path))
         report = publish_phase1(
             runs_path,
+            model=settings.gnn.kind,
             preprocess=preprocessed.run_path,
             train=trained.run_path,
             predict=predicted.run_path,

@@ -26,22 +26,29 @@ class Publication:
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE, persist_result=False)
-def publish_phase1(runs_path: Path, *, preprocess: Path, train: Path, predict: Path, evaluate: Path) -> Publication:
+def publish_phase1(
+    runs_path: Path, *, model: str, preprocess: Path, train: Path, predict: Path, evaluate: Path
+) -> Publication:
     """Write the HTML page under ``runs/reports`` and publish table and link.
 
     Args:
         runs_path: The run root.
+        model: What the tables call the model.
         preprocess: Run directory of the data.
         train: Run directory of the model.
         predict: Run directory of its predictions.
         evaluate: Run directory of the metrics.
     """
-    from tasks.reports import markdown_summary, render_report, table_text  # matplotlib comes with it
+    from tasks.reports import markdown_summary, read_report_inputs, render_report, table_text  # brings matplotlib
 
+    inputs = read_report_inputs(
+        runs_path, preprocess=preprocess, train={model: train}, predict={model: predict}, evaluate=evaluate
+    )
     path = runs_path / "reports" / f"phase1-{evaluate.parent.name.rpartition('-')[2]}-{evaluate.name}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    render_report(path, preprocess=preprocess, train=train, predict=predict, evaluate=evaluate)
-    publish_markdown(PHASE1_LEADERBOARD, markdown_summary(evaluate), "Phase 1: the graph network beside its baselines")
+    path.write_text(render_report(title=f"Phase 1: {model} beside its baselines", **inputs), encoding="utf-8")
+    evaluation = inputs["evaluation"]
+    publish_markdown(PHASE1_LEADERBOARD, markdown_summary(evaluation), f"Phase 1: {model} beside its baselines")
     publish_file_link(PHASE1_REPORT, path, "Phase 1: the whole report")
     get_run_logger().info("report written to %s", path)
-    return Publication(table_text(evaluate), path)
+    return Publication(table_text(evaluation), path)

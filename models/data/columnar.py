@@ -137,6 +137,10 @@ class ColumnWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the spools."""
         for spool in self._spools.values():
             spool.close()
         shutil.rmtree(self._path)

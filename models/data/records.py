@@ -101,8 +101,8 @@ class RecordMaker:
         self.plan = plan
         self.tokenizer = SafeTokenizer(Tokenizer.from_str(plan.tokenizer), collapse_whitespace=plan.collapse_whitespace)
         self.parser = ASTParser(plan.max_nodes)
-        num_special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
-        self.trimmer = VulnerableCodeTrimmer(plan.max_seq_len - num_special, windowed=plan.trimming == "window")
+        self._num_special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
+        self.trimmer = VulnerableCodeTrimmer(plan.max_seq_len - self._num_special, windowed=plan.trimming == "window")
 
     def make(self, functions: Sequence[NamedFunction]) -> MadeRecords:
         """Records of a chunk."""
@@ -111,7 +111,8 @@ class RecordMaker:
         for named, sequence in zip(functions, sequences, strict=True):
             graph = self.parser.parse(named.function.code)
             tokens, trimming = self._trim(named.function.code, sequence)
-            fact = _facts_of(named.function.label, tokens, len(sequence.ids), trimming, graph)
+            num_found = len(sequence.ids) + self._num_special
+            fact = _facts_of(named.function.label, tokens, num_found, trimming, graph)
             lines.append(json_line(named, tokens, graph, self._metadata(named, fact)))
             rows.append(_column_row(named, tokens, graph))
             facts.append(fact)

@@ -1,7 +1,7 @@
 """C code to token ids, with offsets that index the raw code whatever was done to it before tokenising.
 
-Two routes to the same answer. The general one hands each text to the Rust library. The fast one is for byte-level BPE on
-ASCII text with collapsed white space: the text is cut as GPT-2's splitter cuts it, each distinct piece is tokenised
+Two routes to the same answer. The general one hands each text to the Rust library. The fast one is for byte-level BPE
+on ASCII text with collapsed white space: the text is cut as GPT-2's splitter cuts it, each distinct piece is tokenised
 once, and whole batches are looked up. Both give offsets in the collapsed text, which are then mapped to the raw text.
 
 Loading and training of tokenizers is in ``tokenizer_files.py``, shortening in ``trimming.py``.
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
 
 from models.data.tokenizer_files import init_safe_tokenizer
 
@@ -34,6 +35,10 @@ _LAST_SPACE = 0x3000
 _IS_SPACE = np.array([chr(point).isspace() for point in range(_LAST_SPACE + 1)])
 _SPLIT_ASCII = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z]+| ?[0-9]+| ?[^ A-Za-z0-9]+")
 """GPT-2's splitter where the only white space is single blanks between words."""
+
+
+_BYTE_LETTERS = {point: ByteLevel(add_prefix_space=False).pre_tokenize_str(chr(point))[0][0] for point in range(128)}
+"""Which letter stands for each ASCII byte in a byte-level vocabulary."""
 
 
 class TokenSequence(NamedTuple):
@@ -117,7 +122,6 @@ class _PieceTable:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._model = tokenizer.model
-        self._as_bytes = _byte_level_letters(tokenizer)
         self._forget()
 
     def _forget(self) -> None:
@@ -142,7 +146,7 @@ class _PieceTable:
         self._numbers[piece] = len(self._num_chars)
         self._num_chars.append(len(piece))
         end = 0
-        for token in self._model.tokenize(piece.translate(self._as_bytes)):
+        for token in self._model.tokenize(piece.translate(_BYTE_LETTERS)):
             self._ids.append(token.id)
             self._begins.append(end)
             end += len(token.value)
@@ -168,12 +172,6 @@ class _PieceTable:
                 itertools.pairwise(token_ends[text_ends].tolist()), char_ends[text_ends[:-1]].tolist(), strict=True
             )
         ]
-
-
-def _byte_level_letters(tokenizer: Tokenizer) -> dict[int, str]:
-    """Which letter stands for each ASCII byte in a byte-level vocabulary."""
-    splitter = tokenizer.pre_tokenizer
-    return {point: splitter.pre_tokenize_str(chr(point))[0][0] for point in range(128)}
 
 
 def _sequence(encoding: Encoding) -> TokenSequence:
@@ -215,6 +213,9 @@ def _is_plain_byte_level(content: str) -> bool:
     return (
         described.get("normalizer") is None
         and described["model"]["type"] == "BPE"
+        and all(
+            letter in described["model"]["vocab"] for letter in _BYTE_LETTERS.values()
+        )  # no piece has unknown parts
         and splitter.get("type") == "ByteLevel"
         and splitter.get("use_regex", True)
         and not splitter.get("add_prefix_space", True)

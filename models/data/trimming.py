@@ -25,7 +25,7 @@ VULNERABLE_APIS: dict[str, str] = {
     "formatted input": r"scanf|fscanf|sscanf|vscanf|vsscanf|vfscanf",
     "memory copy": r"memcpy|memmove|mempcpy|bcopy|memccpy|wmemcpy",
     "memory fill": r"memset|bzero",
-    "allocation": r"malloc|calloc|realloc|alloca|reallocarray|g_malloc0?|g_realloc|av_mallocz?|av_realloc|kmalloc|kzalloc",
+    "allocation": r"malloc|calloc|realloc|alloca|reallocarray|g_malloc0?|g_realloc|av_mallocz?|av_realloc|k[mz]alloc",
     "release": r"free|cfree|g_free|av_freep?|kfree|delete",
     "shell": r"system|popen|eval|ShellExecute[AW]?|WinExec",
     "new program": r"exec[lv]p?e?|posix_spawnp?|CreateProcess[AW]?",
@@ -112,4 +112,5 @@ def _distance_to(chosen: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.in
     after = np.searchsorted(chosen, positions)
     to_next = np.abs(chosen[np.minimum(after, len(chosen) - 1)] - positions)
     to_last = np.abs(chosen[np.maximum(after - 1, 0)] - positions)
-    return np.minimum(to_next, to_last)
+    nearer: npt.NDArray[np.int64] = np.minimum(to_next, to_last)
+    return nearer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.metrics import Floats, Ranking, ranking_of, steps_of
+from models.evaluation.metrics import Floats, Steps, ranking_of, steps_of
 
 MAX_POINTS = 200
 NUM_CALIBRATION_BINS = 10
@@ -21,29 +21,27 @@ def describe_scores(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> dict
         labels: ``(N,)``, 0 and 1, both present.
         probabilities: ``(N,)`` in [0, 1].
     """
-    ranking = ranking_of(labels, probabilities)
+    steps = steps_of(ranking_of(labels, probabilities))
     bins = calibration_bins(labels, probabilities)
     return {
-        "roc": roc_points(ranking),
-        "pr": pr_points(ranking),
+        "roc": roc_points(steps),
+        "pr": pr_points(steps),
         "calibration": bins,
         "ece": expected_calibration_error(bins),
         "histogram": score_histogram(labels, probabilities),
     }
 
 
-def roc_points(ranking: Ranking) -> Floats:
+def roc_points(steps: Steps) -> Floats:
     """``(P, 2)`` false and true positive rates from (0, 0) to (1, 1), at most 200 points; both labels are present."""
-    true_positives, false_positives = steps_of(ranking)
-    rates = np.stack([false_positives / false_positives[-1], true_positives / true_positives[-1]], axis=-1)
-    return thin(np.concatenate([np.zeros((1, 2)), rates]))
+    rates = [np.cumsum(part) / part.sum() for part in (steps.negatives, steps.positives)]
+    return thin(np.concatenate([np.zeros((1, 2)), np.stack(rates, axis=-1)]))
 
 
-def pr_points(ranking: Ranking) -> Floats:
+def pr_points(steps: Steps) -> Floats:
     """``(P, 2)`` recall and precision from the highest score down, at most 200 points; label 1 is present."""
-    true_positives, false_positives = steps_of(ranking)
-    precisions = true_positives / (true_positives + false_positives)
-    return thin(np.stack([true_positives / true_positives[-1], precisions], axis=-1))
+    found, called = np.cumsum(steps.positives), np.cumsum(steps.positives + steps.negatives)
+    return thin(np.stack([found / found[-1], found / called], axis=-1))
 
 
 def thin(points: Floats, most: int = MAX_POINTS) -> Floats:

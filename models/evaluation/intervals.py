@@ -12,7 +12,7 @@ metric is not defined (one label only) are left out and counted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +25,17 @@ from models.evaluation.metrics import (
     Floats,
     Integers,
     Ranking,
+    Steps,
     confusion_indicators,
     predictions_at,
     ranking_of,
     squared_errors,
+    steps_of,
 )
 
 METHOD = "percentile interval of a cluster bootstrap over groups (commits)"
-CHUNK_ENTRIES = 2_000_000
-"""Entries of the largest temporary array; how resamples are cut into chunks changes no value."""
+CHUNK_ENTRIES = 200_000
+"""Entries of a temporary array, few enough to stay in a core's cache; how resamples are cut changes no value."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,9 @@ def resampled_metrics(
 ) -> dict[str, Floats]:
     """``(B,)`` values of every metric of ``metrics.metrics_at``, under the same names."""
     confusion = resampled_confusion(resamples, labels, predictions_at(probabilities, threshold))
-    ranking = ranking_of(labels, probabilities)
     return {
         **{name: metric(confusion) for name, metric in METRICS_OF_ANSWERS.items()},
-        **{name: resampled_ranking_metric(resamples, ranking, metric) for name, metric in METRICS_OF_SCORES.items()},
+        **resampled_ranking_metrics(resamples, ranking_of(labels, probabilities), METRICS_OF_SCORES),
         "brier": resampled_mean(resamples, squared_errors(labels, probabilities)),
     }
 
@@ -115,15 +116,17 @@ def resampled_mean(resamples: Resamples, values: Floats) -> Floats:
     return np.asarray(np.divide(totals, sizes, out=np.full_like(totals, math.nan), where=sizes > 0))
 
 
-def resampled_ranking_metric(
-    resamples: Resamples, ranking: Ranking, metric: Callable[[Ranking, Floats | None], Floats]
-) -> Floats:
-    """``(B,)`` values of a metric of the ranking, the counts of its group being the weight of a record."""
-    rows = [
-        metric(ranking, counts[:, resamples.group_of].astype(np.float64))
-        for counts in _chunks(resamples, width=len(resamples.group_of))
-    ]
-    return np.concatenate(rows)
+def resampled_ranking_metrics(
+    resamples: Resamples, ranking: Ranking, metrics: Mapping[str, Callable[[Steps], Floats]]
+) -> dict[str, Floats]:
+    """``(B,)`` values of metrics of the ranking, by name; a record weighs as often as its group was drawn."""
+    groups = resamples.group_of[ranking.order]
+    rows: dict[str, list[Floats]] = {name: [] for name in metrics}
+    for counts in _chunks(resamples, width=len(groups)):
+        steps = steps_of(ranking, counts[:, groups].astype(np.float64))
+        for name, metric in metrics.items():
+            rows[name].append(metric(steps))
+    return {name: np.concatenate(values) for name, values in rows.items()}
 
 
 def percentile_interval(values: Floats, confidence: float) -> Interval:

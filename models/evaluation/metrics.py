@@ -120,15 +120,22 @@ class Ranking(NamedTuple):
 
     Args:
         order: ``(N,)`` record numbers, highest score first.
-        ends: ``(K,)`` place in ``order`` of the last record of each distinct score.
+        starts: ``(K,)`` place in ``order`` of the first record of each distinct score.
         is_positive: ``(N,)`` labels in that order, as 0.0 and 1.0.
         scores: ``(K,)`` the distinct scores, falling.
     """
 
     order: Integers
-    ends: Integers
+    starts: Integers
     is_positive: Floats
     scores: Floats
+
+
+class Steps(NamedTuple):
+    """Weight of the records of either label at each distinct score, highest first: two arrays ``(..., K)``."""
+
+    positives: Floats
+    negatives: Floats
 
 
 def ranking_of(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
@@ -136,65 +143,52 @@ def ranking_of(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
     values = np.asarray(scores, dtype=np.float64)
     order = np.argsort(-values, kind="stable")
     falling = values[order]
-    ends = np.flatnonzero(np.append(np.diff(falling) != 0, True)) if len(falling) else np.zeros(0, dtype=np.int64)
+    starts = np.flatnonzero(np.append(True, np.diff(falling) != 0)) if len(falling) else np.zeros(0, dtype=np.int64)
     is_positive = (np.asarray(labels)[order] == 1).astype(np.float64)
-    return Ranking(order, ends, is_positive, falling[ends])
+    return Ranking(order, starts, is_positive, falling[starts])
 
 
-def steps_of(ranking: Ranking, weights: Floats | None = None) -> tuple[Floats, Floats]:
-    """Weight of true and of false positives at each distinct score, called from the highest down.
+def steps_of(ranking: Ranking, weights: Floats | None = None) -> Steps:
+    """Records at each distinct score; equal scores are one step.
 
     Args:
         ranking: ``N`` records with ``K`` distinct scores.
-        weights: ``(..., N)`` weight of each record, in the records' own order; ``None`` is all ones.
-
-    Returns:
-        Two arrays ``(..., K)``.
+        weights: ``(..., N)`` weight of each record *in the ranking's order*; ``None`` is all ones.
     """
-    if weights is None:
-        positive, every = ranking.is_positive, np.ones(len(ranking.order))
-    else:
-        every = weights[..., ranking.order]
-        positive = every * ranking.is_positive
-    true_positives = np.cumsum(positive, axis=-1)[..., ranking.ends]
-    called = np.cumsum(every, axis=-1)[..., ranking.ends]
-    return true_positives, called - true_positives
+    every = np.ones(len(ranking.order)) if weights is None else weights
+    positives = every * ranking.is_positive
+    negatives = every - positives
+    if len(ranking.starts) == len(ranking.order):  # no two scores are equal
+        return Steps(positives, negatives)
+    return Steps(*(np.add.reduceat(part, ranking.starts, axis=-1) for part in (positives, negatives)))
 
 
-def auroc(ranking: Ranking, weights: Floats | None = None) -> Floats:
+def auroc(steps: Steps) -> Floats:
     """Area under the ROC curve: the share of pairs of either label that are ranked rightly, a tie counting half.
-
-    Args:
-        ranking: ``N`` records.
-        weights: ``(..., N)``; ``None`` is all ones.
 
     Returns:
         ``(...)``, NaN where only one label has weight.
     """
-    true_positives, false_positives = _with_origin(*steps_of(ranking, weights))
-    heights = 0.5 * (true_positives[..., 1:] + true_positives[..., :-1])
-    area = (np.diff(false_positives, axis=-1) * heights).sum(axis=-1)
-    return _ratio(area, true_positives[..., -1] * false_positives[..., -1], empty=math.nan)
+    found = np.cumsum(steps.positives, axis=-1)
+    right = np.einsum("...k,...k->...", steps.negatives, found)
+    tied = np.einsum("...k,...k->...", steps.negatives, steps.positives)
+    pairs = steps.positives.sum(axis=-1) * steps.negatives.sum(axis=-1)
+    return _ratio(right - 0.5 * tied, pairs, empty=math.nan)
 
 
-def average_precision(ranking: Ranking, weights: Floats | None = None) -> Floats:
+def average_precision(steps: Steps) -> Floats:
     """Area under the precision-recall steps (AUPRC): the mean of precision weighted by the gain in recall.
-
-    Args:
-        ranking: ``N`` records.
-        weights: ``(..., N)``; ``None`` is all ones.
 
     Returns:
         ``(...)``, NaN where no label 1 has weight.
     """
-    true_positives, false_positives = steps_of(ranking, weights)
-    precisions = _ratio(true_positives, true_positives + false_positives, empty=0.0)
-    gains = np.diff(true_positives, axis=-1, prepend=0.0)
-    positives = true_positives[..., -1] if len(ranking.ends) else np.zeros(true_positives.shape[:-1])
-    return _ratio((gains * precisions).sum(axis=-1), positives, empty=math.nan)
+    found = np.cumsum(steps.positives, axis=-1)
+    precisions = _ratio(found, found + np.cumsum(steps.negatives, axis=-1), empty=0.0)
+    gained = np.einsum("...k,...k->...", steps.positives, precisions)
+    return _ratio(gained, steps.positives.sum(axis=-1), empty=math.nan)
 
 
-METRICS_OF_SCORES: dict[str, Callable[[Ranking, Floats | None], Floats]] = {
+METRICS_OF_SCORES: dict[str, Callable[[Steps], Floats]] = {
     "auroc": auroc,
     "auprc": average_precision,
 }
@@ -216,10 +210,10 @@ def brier(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
 def metrics_at(labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float) -> dict[str, float]:
     """Every metric by name: those of the answers at ``threshold``, then ``auroc``, ``auprc`` and ``brier``."""
     confusion = confusion_of(labels, predictions_at(probabilities, threshold))
-    ranking = ranking_of(labels, probabilities)
+    steps = steps_of(ranking_of(labels, probabilities))
     return {
         **{name: float(metric(confusion)) for name, metric in METRICS_OF_ANSWERS.items()},
-        **{name: float(metric(ranking, None)) for name, metric in METRICS_OF_SCORES.items()},
+        **{name: float(metric(steps)) for name, metric in METRICS_OF_SCORES.items()},
         "brier": brier(labels, probabilities),
     }
 
@@ -240,9 +234,3 @@ def _ratio(numerator: Floats, denominator: Floats, *, empty: float) -> Floats:
     numerator, denominator = np.asarray(numerator), np.asarray(denominator)
     result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), empty, dtype=np.float64)
     return np.asarray(np.divide(numerator, denominator, out=result, where=denominator != 0))
-
-
-def _with_origin(true_positives: Floats, false_positives: Floats) -> tuple[Floats, Floats]:
-    """The steps with the point where nothing is called vulnerable in front."""
-    origin = np.zeros((*true_positives.shape[:-1], 1))
-    return np.concatenate([origin, true_positives], axis=-1), np.concatenate([origin, false_positives], axis=-1)

@@ -1,4 +1,4 @@
-"""Choosing the probability from which a record is called vulnerable: one pass over sorted scores.
+"""Choosing the probability from which a record is called vulnerable: one pass over the scores.
 
 A threshold is chosen on validation (or out-of-fold) scores, frozen, and only then applied elsewhere; whoever chooses
 on test scores gets a number that means nothing. The threshold is never rounded: a rounded one may cut elsewhere.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.metrics import Confusion, Floats, f1, ranking_of, steps_of
+from models.evaluation.metrics import Confusion, Floats, f1
 
 NEUTRAL = 0.5
 TIE_RULE = (
@@ -83,10 +83,14 @@ def distinct_thresholds(scores: npt.ArrayLike) -> Floats:
 
 
 def confusion_at(labels: npt.ArrayLike, scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> Confusion:
-    """Confusion counts at each of ``(T,)`` thresholds: one sort, one running sum, one look-up for each threshold."""
-    ranking = ranking_of(labels, scores)
-    true_positives, false_positives = (np.concatenate([[0.0], steps]) for steps in steps_of(ranking))
-    # Steps whose score is at least the threshold; ``-scores`` rises.
-    num_called = np.searchsorted(-ranking.scores, -np.asarray(thresholds, dtype=np.float64), side="right")
-    called_true, called_false = true_positives[num_called], false_positives[num_called]
-    return Confusion(false_positives[-1] - called_false, called_false, true_positives[-1] - called_true, called_true)
+    """Confusion counts at each of ``(T,)`` rising thresholds, in one pass over the scores."""
+    tried = np.asarray(thresholds, dtype=np.float64)
+    is_positive = np.asarray(labels) == 1
+    # How many thresholds a record reaches; it is called vulnerable by exactly the first that many.
+    reached = np.searchsorted(tried, np.asarray(scores, dtype=np.float64), side="right")
+    called = [
+        np.bincount(reached[chosen], minlength=len(tried) + 1)[::-1].cumsum()[::-1].astype(np.float64)
+        for chosen in (~is_positive, is_positive)
+    ]
+    (negatives, called_false), (positives, called_true) = ((counts[0], counts[1:]) for counts in called)
+    return Confusion(negatives - called_false, called_false, positives - called_true, called_true)

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.errors import EXIT_CRASHED, EXIT_DONE, BuildDiffers, CodewardenError, Interrupted, RankLost, RunBusy
+from models.errors import (
+    EXIT_CRASHED,
+    EXIT_DONE,
+    BuildDiffers,
+    CodewardenError,
+    Interrupted,
+    RunBusy,
+    SettingsInvalid,
+)
 from models.jobs.build import Build, build_of
 from models.jobs.contract import (
     LOCK_FILE,
@@ -28,7 +36,7 @@ from models.jobs.contract import (
 )
 from models.jobs.events import EventEcho, EventStream
 from models.jobs.keys import input_digests, run_key
-from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER, is_finished
+from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER, holds_checkpoints, is_finished
 from models.jobs.provenance import experiment_config, git_state, machine_state
 from models.jobs.ranks import StartRank, outcome_path_of, run_ranks, start_rank_process
 from models.jobs.registry import entry_of
@@ -37,7 +45,7 @@ from models.settings.fields import Settings
 from models.settings.train import TrainSettings
 from models.store.filesystem import LocalFilesystem
 from models.store.lock import RunLock
-from models.store.manifest import write_manifest
+from models.store.manifest import read_manifest, write_manifest
 
 EXPERIMENT_FILE = "exp_config.json"
 OUTCOME_OF_EXIT = {0: "done", 2: "refused", 75: "interrupted"}
@@ -97,13 +105,14 @@ def execute(execution: Execution, start_rank: StartRank = start_rank_process) ->
         return busy.exit_code
     try:
         if is_finished(execution.run_path):
+            _refuse_other_question(execution)
             write_outcome(execution, EXIT_DONE, "was finished before; verified")
             return EXIT_DONE
         execution = prepare(execution)
         if execution.num_ranks == 1:
             return run_attempt(execution)
         return run_ranks(execution, execution.num_ranks, start_rank)
-    except (BuildDiffers, RankLost) as error:
+    except CodewardenError as error:
         return _end(execution, error.exit_code, error)
     finally:
         lock.release()
@@ -114,6 +123,7 @@ def prepare(execution: Execution) -> Execution:
 
     Raises:
         BuildDiffers: the run holds checkpoints of another build, and ``reuse_build`` is off. Not retried.
+        SettingsInvalid: an input does not exist. Not retried.
     """
     run_path = execution.run_path
     build = build_of(execution.settings)
@@ -121,9 +131,11 @@ def prepare(execution: Execution) -> Execution:
     attempt = max(len(record["attempts"]), _attempt_of_head(run_path)) + 1
     begun_by = _read_json(run_path / BUILD_FILE)
     differences = build.differences(begun_by) if begun_by else []
-    holds_progress = (run_path / CHECKPOINTS_FOLDER / "head.json").exists()
+    holds_progress = holds_checkpoints(run_path)
     if differences and holds_progress and not execution.reuse_build:
         raise BuildDiffers(run_path, differences)
+    if differences and not holds_progress:
+        LocalFilesystem().remove_tree(run_path / CHECKPOINTS_FOLDER)  # an empty head that names the other build
     record["attempts"].append(
         {
             "attempt": attempt,
@@ -211,6 +223,15 @@ def write_outcome(execution: Execution, exit_code: int, message: str, error: Bas
             "attempt": execution.attempt,
         },
     )
+
+
+def _refuse_other_question(execution: Execution) -> None:
+    """A finished run answers its own settings only; a directory given by hand may hold others."""
+    manifest = read_manifest(execution.run_path)
+    if manifest is not None and manifest.run_key != run_key(execution.settings):
+        raise SettingsInvalid(
+            f"{execution.run_path} holds a finished run of other settings or inputs; give another run directory"
+        )
 
 
 def _attempt_of_head(run_path: Path) -> int:

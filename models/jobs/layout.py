@@ -105,6 +105,11 @@ def is_finished(run_path: Path) -> bool:
     return True
 
 
+def holds_checkpoints(run_path: Path) -> bool:
+    """Whether a generation lies there; a head alone is no progress worth keeping."""
+    return any((run_path / CHECKPOINTS_FOLDER).glob("step-*"))
+
+
 def read_result(run_path: Path) -> dict[str, Any]:
     """``result.json`` of a finished run."""
     result: dict[str, Any] = json.loads((run_path / RESULT_FILE).read_text())
@@ -146,6 +151,6 @@ def _other_builds(folder: Path, run_path: Path, build: Build) -> tuple[OtherBuil
         if path == run_path or not (path / BUILD_FILE).is_file():
             continue
         finished = (path / MANIFEST_FILE).exists()
-        if finished or (path / CHECKPOINTS_FOLDER / "head.json").exists():
+        if finished or holds_checkpoints(path):
             found.append(OtherBuild(path, finished, build.differences(json.loads((path / BUILD_FILE).read_text()))))
     return tuple(found)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import EXIT_DONE, EXIT_INTERRUPTED, RankLost
+from models.errors import EXIT_CRASHED, EXIT_DONE, EXIT_INTERRUPTED, RankLost
 from models.jobs.contract import OUTCOME_FILE, SETTINGS_FILE
 
 if TYPE_CHECKING:
@@ -40,17 +39,16 @@ def run_ranks(execution: Execution, num_ranks: int, start_rank: StartRank) -> in
     with tempfile.TemporaryDirectory(prefix="codewarden-ranks-") as folder:
         rendezvous = Path(folder) / "rendezvous"
         waiting = {start_rank(execution, rank, rendezvous): rank for rank in range(num_ranks)}
-        codes = _wait_for_all(waiting, execution.stop)
-        first_failed = next((rank for rank, code in codes.items() if code not in CLEAN), 0)
-        if codes[first_failed] < 0:
-            raise RankLost({first_failed: -codes[first_failed]})
-        if outcome_path_of(rendezvous, first_failed).exists():
-            shutil.copyfile(outcome_path_of(rendezvous, first_failed), execution.run_path / OUTCOME_FILE)
-    return codes[first_failed]
+        codes, decisive = _wait_for_all(waiting, execution.stop)
+        if codes[decisive] < 0:
+            raise RankLost({decisive: -codes[decisive]})
+        if outcome_path_of(rendezvous, decisive).exists():
+            shutil.copyfile(outcome_path_of(rendezvous, decisive), execution.run_path / OUTCOME_FILE)
+    return codes[decisive]
 
 
 def outcome_path_of(rendezvous: Path, rank: int) -> Path:
-    """Where a rank says how it ended; the job's process makes the first failure the job's outcome."""
+    """Where a rank says how it ended; the job's process makes the decisive one the job's outcome."""
     return rendezvous.with_name(f"outcome-rank{rank}.json")
 
 
@@ -68,12 +66,13 @@ def start_rank_process(execution: Execution, rank: int, rendezvous: Path) -> int
         f"--attempt={execution.attempt}",
         f"--rendezvous={rendezvous}",
     ]
-    return subprocess.Popen(command).pid
+    return os.posix_spawn(sys.executable, command, os.environ)  # subprocess would want to reap it itself
 
 
-def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> dict[int, int]:
-    """Exit code by rank in the order they ended; negative: the signal that killed it."""
+def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> tuple[dict[int, int], int]:
+    """Exit code by rank (negative: the signal that killed it), and the rank whose end is the job's."""
     codes: dict[int, int] = {}
+    decisive = 0
     told_to_stop = False
     kill_after: float | None = None
     while len(codes) < len(waiting):
@@ -83,16 +82,18 @@ def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> dict[int
                 if ended:
                     codes[rank] = os.waitstatus_to_exitcode(status)
         running = [pid for pid, rank in waiting.items() if rank not in codes]
-        failed = any(code not in CLEAN for code in codes.values())
+        failed = [rank for rank, code in codes.items() if code not in CLEAN]
         if (stop() or failed) and not told_to_stop:
             _signal_all(running, signal.SIGTERM)
             told_to_stop = True
         if failed and kill_after is None:
             kill_after = time.monotonic() + GRACE_SECONDS
+            # An exception may only be the echo of another rank's death, which is then found in the same look.
+            decisive = min(failed, key=lambda rank: codes[rank] == EXIT_CRASHED)
         if kill_after is not None and time.monotonic() > kill_after:
             _signal_all(running, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
-    return codes
+    return codes, decisive
 
 
 def _signal_all(pids: list[int], number: signal.Signals) -> None:

@@ -74,7 +74,7 @@ class GraphObjective(Classification[GraphExamples]):
         table = open_records(path)
         if len(table) == 0:
             raise DataInvalid(path, "holds no record; training needs at least one")
-        largest = int(np.max(table.node_ids))
+        largest = int(np.max(table.node_ids, initial=0))
         if largest >= self.settings.vocab_size:
             raise DataInvalid(path, f"node id {largest} is beyond model.vocab_size={self.settings.vocab_size}")
         return GraphExamples(table, limit=limit, with_relations=self.settings.architecture == "typed")

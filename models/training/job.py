@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import distributed, nn
 
 from models.errors import DataInvalid
 from models.jobs.contract import JobContext, JobResult
@@ -107,6 +107,7 @@ def resume(trainer: Trainer, started: float) -> dict[str, Any]:
     for phrase in skipped:
         trainer.context.events.notice(f"checkpoint not used: {phrase}", "warning")
     if position is None or loaded is None:
+        trainer.context.events.cut_back(0)
         probe_memory(trainer)
     else:
         trainer.context.events.cut_back(int(loaded.metadata[PROGRESS_KEY]))
@@ -122,19 +123,30 @@ def probe_memory(trainer: Trainer) -> None:
     random_states = state.rng_to_bytes()
 
     def try_step(budget: int) -> None:
-        for part in cut_by_budget(worst, trainer.train.sizes, budget)[-1:]:
-            with trainer.accelerator.autocast():
-                loss = trainer.objective.loss_sum(trainer.train, part)
-            loss.backward()  # type: ignore[no-untyped-call]
+        parts = cut_by_budget(worst, trainer.train.sizes, budget)
+        fullest = max(parts, key=lambda part: int(trainer.train.sizes[part].sum()))
+        with trainer.accelerator.autocast():
+            loss = trainer.objective.loss_sum(trainer.train, fullest)
+        loss.backward()  # type: ignore[no-untyped-call]
 
     asked = trainer.position.micro_budget
-    trainer.position.micro_budget = fitting_budget(try_step, asked, int(trainer.train.sizes[worst].max()))
+    fitting = fitting_budget(try_step, asked, int(trainer.train.sizes[worst].max()))
+    trainer.position.micro_budget = _smallest_over_ranks(fitting, trainer.accelerator)
     if trainer.position.micro_budget != asked:
         trainer.context.events.notice(
             f"micro-batches hold {trainer.position.micro_budget} instead of {asked}: memory", "warning"
         )
     trainer.gradients.clear()
     state.load_rng(*random_states)
+
+
+def _smallest_over_ranks(budget: int, accelerator: Accelerator) -> int:
+    """One budget for all ranks: the checkpoint keeps one."""
+    if not distributed.is_initialized():
+        return budget
+    agreed = torch.tensor(budget, device=accelerator.device)
+    distributed.all_reduce(agreed, op=distributed.ReduceOp.MIN)
+    return int(agreed)
 
 
 def export_best(trainer: Trainer, context: JobContext) -> tuple[str, ...]:

@@ -89,20 +89,28 @@ def load_model(model: nn.Module, content: bytes) -> None:
     if tensors.keys() != own.keys():
         differing = sorted(tensors.keys() ^ own.keys())
         raise ObjectCorrupt(MODEL_FILE, "the tensors of this model", f"others: {', '.join(differing[:5])}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:  # copy_ would broadcast
+            expected, found = (f"{name} {tuple(shape)}" for shape in (tensor.shape, tensors[name].shape))
+            raise ObjectCorrupt(MODEL_FILE, expected, found)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
 
 
 def optimizer_to_bytes(optimizer: torch.optim.Optimizer) -> tuple[bytes, bytes]:
-    """Tensors of the state by ``parameter.name``, and the groups as JSON."""
+    """Tensors of the state by ``parameter.name``, and the groups as JSON.
+
+    Raises:
+        TypeError: the optimiser keeps something else than tensors per parameter, which would be lost.
+    """
     state = optimizer.state_dict()
-    tensors = {
-        f"{index}.{name}": value.detach().cpu().contiguous()
-        for index, values in state["state"].items()
-        for name, value in values.items()
-        if isinstance(value, Tensor)
-    }
+    tensors = {}
+    for index, values in state["state"].items():
+        for name, value in values.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{type(optimizer).__name__} keeps {name} as {type(value).__name__}, expected a tensor")
+            tensors[f"{index}.{name}"] = value.detach().cpu().contiguous()
     return safetensors.torch.save(tensors), json.dumps(state["param_groups"], sort_keys=True).encode()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from models.evaluation.curves import calibration_bins, describe_scores, expected_calibration_error, roc_points, thin
-from models.evaluation.metrics import ranking_of
+from models.evaluation.metrics import ranking_of, steps_of
 
 BOTH = st.lists(
     st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0])), min_size=2, max_size=40
@@ -20,7 +20,9 @@ BOTH = st.lists(
 def test_the_roc_curve_is_scikit_learns(scored):
     labels, scores = np.array([label for label, _ in scored]), np.array([score for _, score in scored])
     false_rates, true_rates, _ = roc_curve(labels, scores, drop_intermediate=False)
-    assert roc_points(ranking_of(labels, scores)) == pytest.approx(np.stack([false_rates, true_rates], axis=-1))
+    assert roc_points(steps_of(ranking_of(labels, scores))) == pytest.approx(
+        np.stack([false_rates, true_rates], axis=-1)
+    )
 
 
 @given(BOTH)

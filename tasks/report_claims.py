@@ -1,0 +1,150 @@
+"""What can be said of a model after an evaluation, in plain sentences; nothing is said that was not shown.
+
+The page, the artifact and the terminal take their sentences from here, so that they never say different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+METRIC_TITLES = {
+    "f1": "F1",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced acc.",
+    "precision": "Precision",
+    "recall": "Recall",
+    "brier": "Brier",
+}
+SPLIT_TITLES = {"valid": "Validation", "test": "Sealed test"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was shown of one model on one metric.
+
+    Args:
+        metric: Its title.
+        better: Titles of the systems it was shown to beat.
+        worse: Those it was shown to lose to.
+        undecided: Those to which no difference was shown.
+    """
+
+    metric: str
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [
+            f"better than {_listed(self.better)}" if self.better else "",
+            f"worse than {_listed(self.worse)}" if self.worse else "",
+            f"no difference shown to {_listed(self.undecided)}" if self.undecided else "",
+        ]
+        return f"{self.metric}: {'; '.join(part for part in parts if part)}."
+
+
+def headline_split(evaluation: dict[str, Any]) -> str:
+    """The split whose numbers are the result: the test split where it was opened, else validation."""
+    return "test" if evaluation["test_opened"] else "valid"
+
+
+def models_of(evaluation: dict[str, Any], split: str) -> list[str]:
+    """Models measured on a split, in order."""
+    return [name for name in evaluation["splits"][split]["systems"] if evaluation["systems"][name]["is_model"]]
+
+
+def findings_of(evaluation: dict[str, Any], split: str, model: str) -> list[Finding]:
+    """What was shown of ``model`` against every other system, one finding for each compared metric."""
+    comparisons = [oriented for entry in evaluation["splits"][split]["comparisons"] if (oriented := _of(entry, model))]
+    findings = []
+    for metric in dict.fromkeys(entry["metric"] for entry in comparisons):
+        entries = [entry for entry in comparisons if entry["metric"] == metric]
+        titles = {entry["against"]: str(evaluation["systems"][entry["against"]]["title"]) for entry in entries}
+
+        def chosen(entries: Sequence[dict[str, Any]], titles: dict[str, str], *, sign: int) -> tuple[str, ...]:
+            return tuple(titles[entry["against"]] for entry in entries if _shown_sign(entry) == sign)
+
+        findings.append(
+            Finding(
+                METRIC_TITLES[metric],
+                chosen(entries, titles, sign=1),
+                chosen(entries, titles, sign=-1),
+                chosen(entries, titles, sign=0),
+            )
+        )
+    return findings
+
+
+def verdict_of(evaluation: dict[str, Any], split: str, model: str) -> str:
+    """One sentence on how the model stands against the baselines."""
+    baselines = {name: system["title"] for name, system in evaluation["systems"].items() if not system["is_model"]}
+    comparisons = [
+        entry
+        for entry in evaluation["splits"][split]["comparisons"]
+        if entry["model"] == model and entry["against"] in baselines
+    ]
+    metrics = list(dict.fromkeys(entry["metric"] for entry in comparisons))
+    beaten = {
+        metric: {e["against"] for e in comparisons if e["metric"] == metric and _shown_sign(e) == 1}
+        for metric in metrics
+    }
+    beats_all = [METRIC_TITLES[metric] for metric in metrics if beaten[metric] == set(baselines)]
+    never = [title for name, title in baselines.items() if not any(name in names for names in beaten.values())]
+    if never:
+        compared = _listed([METRIC_TITLES[metric] for metric in metrics], last="or")
+        return f"{model} is not shown to be better than {_listed(never, last='or')}, on {compared}."
+    if beats_all:
+        return f"{model} is shown to be better than every baseline on {_listed(beats_all)}."
+    return f"{model} is shown to be better than each baseline on some metric, on no metric than all of them."
+
+
+def caveats_of(evaluation: dict[str, Any], split: str) -> list[str]:
+    """What weakens the numbers of a split."""
+    measured, caveats = evaluation["splits"][split], []
+    if measured["thresholds_chosen_here"]:
+        caveats.append(
+            "The thresholds were chosen on these records, and models may have been stopped by them: "
+            "read the numbers as optimistic."
+        )
+    if not evaluation["test_opened"]:
+        caveats.append("The test split is sealed; nothing here was measured on it.")
+    if measured["records_with_group_in_train"]:
+        caveats.append(
+            f"{measured['records_with_group_in_train']} of {measured['num_records']} records share a commit with "
+            "training: the split leaks."
+        )
+    if not measured["can_show_a_difference"]:
+        caveats.append(
+            f"With {evaluation['settings']['num_resamples']} resamples no difference can be shown after correcting for "
+            f"{len(measured['comparisons'])} comparisons; raise num_resamples."
+        )
+    return caveats
+
+
+def coverage(evaluation: dict[str, Any]) -> str:
+    """Coverage of the intervals, such as ``95 %``."""
+    return f"{100 * evaluation['settings']['confidence']:g} %"
+
+
+def _of(entry: dict[str, Any], model: str) -> dict[str, Any] | None:
+    """The comparison as seen from ``model``; ``None`` where it takes no part."""
+    if entry["model"] == model:
+        return entry
+    if entry["against"] == model:
+        return {**entry, "model": model, "against": entry["model"], "difference": -entry["difference"]}
+    return None
+
+
+def _shown_sign(entry: dict[str, Any]) -> int:
+    if not entry["shown"]:
+        return 0
+    return 1 if entry["difference"] > 0 else -1
+
+
+def _listed(names: Sequence[str], *, last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

@@ -1,0 +1,209 @@
+"""The report of a flow: one HTML page that needs nothing else, a markdown table for the UI, a table for the terminal.
+
+Rendering is data in, text out; ``read_report_inputs`` is the one function that reads run directories. Nothing here
+needs Prefect, a network or a script in the page.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from models.store.manifest import read_manifest
+from models.store.openings import read_openings
+from tasks.report_audit import audit_tables
+from tasks.report_claims import (
+    METRIC_TITLES,
+    SPLIT_TITLES,
+    caveats_of,
+    coverage,
+    findings_of,
+    headline_split,
+    models_of,
+    verdict_of,
+)
+from tasks.report_page import learning_charts, split_section, target_rows
+
+TEMPLATE = "report.html.j2"
+MARKDOWN_METRICS = ("f1", "mcc", "auroc", "auprc", "accuracy")
+TERMINAL_WIDTH = 100
+
+
+def render_report(
+    *,
+    title: str,
+    evaluation: dict[str, Any],
+    training: dict[str, list[dict[str, Any]]],
+    preprocessing: dict[str, Any],
+    provenance: dict[str, Any],
+) -> str:
+    """One self-contained HTML page.
+
+    Args:
+        title: Its heading.
+        evaluation: Content of ``evaluation.json``.
+        training: History of each model: per epoch ``train_loss``, ``val_loss``, ``val_f1_vulnerable``,
+            ``learning_rate`` …; a model without one has no learning curve.
+        preprocessing: Content of ``preprocessing_metadata.json``.
+        provenance: ``runs`` and ``openings`` (rows of tables), ``settings`` by run; all may be missing.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    headline = headline_split(evaluation)
+    order = [headline, *(split for split in evaluation["splits"] if split != headline)]
+    return environment.get_template(TEMPLATE).render(
+        title=title,
+        test_opened=evaluation["test_opened"],
+        coverage=coverage(evaluation),
+        verdicts=[verdict_of(evaluation, headline, model) for model in models_of(evaluation, headline)],
+        sections=[split_section(evaluation, split) for split in order],
+        targets=target_rows(evaluation),
+        learning=learning_charts(training),
+        audit=audit_tables(preprocessing),
+        how=evaluation["settings"],
+        runs=provenance.get("runs", []),
+        openings=provenance.get("openings", []),
+        settings={name: json.dumps(value, indent=2) for name, value in provenance.get("settings", {}).items()},
+    )
+
+
+def markdown_summary(evaluation: dict[str, Any]) -> str:
+    """The table of the headline split with what was shown, as markdown for an artifact."""
+    split = headline_split(evaluation)
+    measured = evaluation["splits"][split]
+    heads = ["System", *(METRIC_TITLES[metric] for metric in MARKDOWN_METRICS), "Threshold"]
+    lines = [
+        f"**{SPLIT_TITLES[split]}**: {measured['num_records']} records, {measured['num_groups']} commits, "
+        f"{measured['positive_share']:.1%} vulnerable. {coverage(evaluation)} intervals by commit.",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"| :-- |{' --: |' * (len(heads) - 1)}",
+    ]
+    for name, system in measured["systems"].items():
+        cells = [_with_interval(system["metrics"][metric]) for metric in MARKDOWN_METRICS]
+        title = evaluation["systems"][name]["title"].replace("|", "\\|")
+        shown = f"**{title}**" if evaluation["systems"][name]["is_model"] else title
+        lines.append(f"| {shown} | {' | '.join(cells)} | {evaluation['thresholds'][name]['value']:.3f} |")
+    for model in models_of(evaluation, split):
+        lines += ["", verdict_of(evaluation, split, model), ""]
+        lines += [f"- {finding}" for finding in findings_of(evaluation, split, model)]
+    lines += ["", *(f"> {caveat}" for caveat in caveats_of(evaluation, split))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table_text(evaluation: dict[str, Any]) -> str:
+    """Model and baselines of every split as text of 100 columns, the headline split last."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=TERMINAL_WIDTH, color_system=None, legacy_windows=False)
+    headline = headline_split(evaluation)
+    for split in [*(split for split in evaluation["splits"] if split != headline), headline]:
+        console.print(_rich_table(evaluation, split))
+    for model in models_of(evaluation, headline):
+        console.print(verdict_of(evaluation, headline, model), soft_wrap=False, highlight=False)
+    for caveat in caveats_of(evaluation, headline):
+        console.print(caveat, highlight=False)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _rich_table(evaluation: dict[str, Any], split: str) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    measured = evaluation["splits"][split]
+    table = Table(
+        title=(
+            f"{SPLIT_TITLES[split]}: {measured['num_records']} records, {measured['num_groups']} commits, "
+            f"{measured['positive_share']:.1%} vulnerable"
+        ),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
+    table.add_column("System", overflow="fold")
+    for head in (f"F1 [{coverage(evaluation)}]", "MCC", f"AUROC [{coverage(evaluation)}]", "AUPRC", "Acc", "Thr"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, system in measured["systems"].items():
+        metrics = system["metrics"]
+        table.add_row(
+            Text(evaluation["systems"][name]["title"]),
+            _with_interval(metrics["f1"]),
+            _number(metrics["mcc"]["value"]),
+            _with_interval(metrics["auroc"]),
+            _number(metrics["auprc"]["value"]),
+            _number(metrics["accuracy"]["value"]),
+            f"{evaluation['thresholds'][name]['value']:.2f}",
+            end_section=evaluation["systems"][name]["is_model"] and name == models_of(evaluation, split)[-1],
+        )
+    return table
+
+
+def read_report_inputs(
+    runs_path: Path, *, preprocess: Path, train: dict[str, Path], predict: dict[str, Path], evaluate: Path
+) -> dict[str, Any]:
+    """What ``render_report`` takes (but the title), from finished runs.
+
+    Args:
+        runs_path: The run root, where openings are logged.
+        preprocess: Run directory of the data.
+        train: Run directory of each model.
+        predict: Run directory of each model's predictions.
+        evaluate: Run directory of the metrics.
+    """
+    runs = {
+        "preprocess": preprocess,
+        **{f"train {name}": path for name, path in train.items()},
+        **{f"predict {name}": path for name, path in predict.items()},
+        "evaluate": evaluate,
+    }
+    data = read_manifest(preprocess)
+    test_sha256 = data.files["test.jsonl"].sha256 if data is not None and "test.jsonl" in data.files else None
+    return {
+        "evaluation": _read(evaluate / "evaluation.json"),
+        "training": {name: _read(path / "history.json")["epochs"] for name, path in train.items()},
+        "preprocessing": _read(preprocess / "preprocessing_metadata.json"),
+        "provenance": {
+            "runs": [_run_row(name, path) for name, path in runs.items()],
+            "openings": [asdict(o) for o in read_openings(runs_path) if o.data_sha256 == test_sha256],
+            "settings": {name: _read(path / "settings.json") for name, path in runs.items()},
+        },
+    }
+
+
+def _run_row(name: str, path: Path) -> dict[str, Any]:
+    manifest = read_manifest(path)
+    attempts = _read(path / "record.json")["attempts"] if (path / "record.json").is_file() else []
+    last = attempts[-1] if attempts else {}
+    return {
+        "run": name,
+        "path": path.as_posix(),
+        "run_key": manifest.run_key[:12] if manifest else None,
+        "build_key": manifest.build_key[:8] if manifest else None,
+        "attempts": len(attempts),
+        "seconds": last.get("seconds"),
+        "git_commit": (last.get("git_commit") or "")[:10] + (" + changes" if last.get("git_dirty") else ""),
+    }
+
+
+def _with_interval(metric: dict[str, Any]) -> str:
+    if metric["value"] is None or metric["low"] is None:
+        return _number(metric["value"])
+    return f"{metric['value']:.3f} [{metric['low']:.2f}, {metric['high']:.2f}]"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_bytes())

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError
+
+from models.errors import SettingsInvalid
+from models.jobs.command_line import SETTINGS_CLASSES
+from models.jobs.keys import build_settings, content_digest, deciding, input_digests, role_of, run_key
+from models.settings.fields import InputPath, Settings
+from models.store.manifest import write_manifest
+
+FieldPath = tuple[str, ...]
+
+
+def leaves(cls: type[Settings], above: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
+    """Every field that holds no settings itself, with its path."""
+    for name, info in cls.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
+            yield from leaves(info.annotation, (*above, name))
+        else:
+            yield (*above, name), info
+
+
+def is_constant(info: Any) -> bool:
+    return len(get_args(info.annotation)) == 1 and info.default in get_args(info.annotation)
+
+
+ALL_FIELDS = [
+    pytest.param(kind, path, role_of(info), id=f"{kind}.{'.'.join(path)}")
+    for kind, cls in SETTINGS_CLASSES.items()
+    for path, info in leaves(cls)
+    if not is_constant(info)
+]
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """Settings of every kind, as JSON, whose inputs exist."""
+    for name in ("raw", "run", "predictions"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "content.jsonl").write_text(name)
+    file = str(tmp_path / "raw" / "content.jsonl")
+    raw, run, predictions = (str(tmp_path / name) for name in ("raw", "run", "predictions"))
+    return {
+        "preprocess": {"data": raw},
+        "train": {"train_data": file, "val_data": file, "test_data": file},
+        "predict": {"model_run": run, "data": raw},
+        "evaluate": {"data": raw, "predictions": {"gnn": predictions}},
+    }
+
+
+def with_value(document: dict[str, Any], path: FieldPath, value: Any) -> dict[str, Any]:
+    first, *rest = path
+    return document | {first: with_value(document.get(first, {}), tuple(rest), value) if rest else value}
+
+
+def another(kind: str, document: dict[str, Any], path: FieldPath) -> Settings:
+    """The settings with some other valid value in one field."""
+    cls = SETTINGS_CLASSES[kind]
+    present: Any = cls.model_validate(document)
+    info: Any = None
+    for name in path:
+        info, present = type(present).model_fields[name], getattr(present, name)
+    choices = [choice for choice in get_args(info.annotation) if isinstance(choice, str) and choice != present]
+    numbers = [present + 1, present / 2, present + 0.01] if isinstance(present, int | float) else [7]
+    for value in [*choices, not present, *numbers, "another", ["train"]]:
+        try:
+            changed = cls.model_validate(with_value(document, path, value))
+        except ValidationError:
+            continue
+        if changed != cls.model_validate(document):
+            return changed
+    raise AssertionError(f"no other value found for {path}")
+
+
+@pytest.mark.parametrize(("kind", "path", "role"), ALL_FIELDS)
+def test_each_field_moves_the_keys_that_its_role_says(
+    kind: str, path: FieldPath, role: str, documents: dict[str, dict[str, Any]]
+):
+    document = documents[kind]
+    settings = SETTINGS_CLASSES[kind].model_validate(document)
+    if role == "input":
+        moves = input_moves(document, path)
+        assert run_key(SETTINGS_CLASSES[kind].model_validate(moves["same content elsewhere"])) == run_key(settings)
+        assert run_key(SETTINGS_CLASSES[kind].model_validate(moves["other content"])) != run_key(settings)
+        return
+    changed = another(kind, document, path)
+    assert (run_key(changed) != run_key(settings)) == (role == "decides")
+    assert (build_settings(changed) != build_settings(settings)) == (role == "build")
+
+
+def input_moves(document: dict[str, Any], path: FieldPath) -> dict[str, dict[str, Any]]:
+    """The input of a field copied to another place, as it was and with one byte more."""
+    (name,) = path
+    source = Path(document[name]["gnn"] if name == "predictions" else document[name])
+    moves = {}
+    for what, suffix in (("same content elsewhere", ""), ("other content", "!")):
+        target = source.with_name(f"{source.name}-{len(what)}")
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+        file = target / "content.jsonl" if target.is_dir() else target
+        file.write_text(file.read_text() + suffix)
+        moves[what] = document | {name: {"gnn": str(target)} if name == "predictions" else str(target)}
+    return moves
+
+
+def test_every_role_occurs_so_that_the_test_above_tests_something():
+    assert {parameter.values[2] for parameter in ALL_FIELDS} == {"decides", "input", "build", "incidental"}
+
+
+class ManyInputs(Settings):
+    kind: str = "many"
+    by_name: dict[str, InputPath] = {}
+    in_order: tuple[InputPath, ...] = ()
+    maybe: InputPath | None = None
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path, Path]:
+    paths = tuple(tmp_path / name for name in ("a", "b", "a-again"))
+    for path, text in zip(paths, ("a", "b", "a"), strict=True):
+        path.write_text(text)
+    return paths
+
+
+def test_inputs_in_mappings_tuples_and_options_count_by_content(files: tuple[Path, Path, Path]):
+    a, b, again = files
+    settings = ManyInputs(by_name={"x": a}, in_order=(a, b), maybe=b)
+    assert run_key(settings) == run_key(ManyInputs(by_name={"x": again}, in_order=(again, b), maybe=b))
+    others = [
+        ManyInputs(by_name={"x": b}, in_order=(a, b), maybe=b),
+        ManyInputs(by_name={"y": a}, in_order=(a, b), maybe=b),
+        ManyInputs(by_name={"x": a}, in_order=(b, a), maybe=b),
+        ManyInputs(by_name={"x": a}, in_order=(a, b), maybe=a),
+        ManyInputs(by_name={"x": a}, in_order=(a, b)),
+    ]
+    assert len({run_key(other) for other in [settings, *others]}) == 1 + len(others)
+
+
+def test_the_key_depends_on_no_order_of_fields_and_survives_json(documents: dict[str, dict[str, Any]]):
+    cls = SETTINGS_CLASSES["train"]
+    settings = cls.model_validate(documents["train"])
+    backwards = dict(reversed(settings.model_dump(mode="json").items()))
+    assert run_key(cls.model_validate_json(json.dumps(backwards))) == run_key(settings)
+
+
+def test_a_missing_input_is_refused_with_its_field_and_path(tmp_path: Path):
+    with pytest.raises(SettingsInvalid, match=r"in_order.*no-such-file"):
+        run_key(ManyInputs(in_order=(tmp_path / "no-such-file",)))
+
+
+def test_input_digests_name_what_the_key_took(files: tuple[Path, Path, Path]):
+    settings = ManyInputs(by_name={"x": files[0]})
+    assert input_digests(settings) == {"by_name": {"x": content_digest(files[0])}, "in_order": []}
+    assert deciding(settings)["by_name"] == {"x": content_digest(files[0])}
+
+
+def test_a_folder_counts_by_names_and_bytes_of_its_visible_files(tmp_path: Path):
+    (tmp_path / "x").write_text("1")
+    before = content_digest(tmp_path)
+    (tmp_path / ".temp").mkdir()
+    (tmp_path / ".temp" / "y").write_text("2")
+    assert content_digest(tmp_path) == before
+    (tmp_path / "x").rename(tmp_path / "z")
+    assert content_digest(tmp_path) != before
+
+
+def test_a_finished_run_counts_by_its_listed_files_only(tmp_path: Path):
+    (tmp_path / "weights").write_text("1")
+    write_manifest(tmp_path, ["weights"], kind="train", run_key="k", build_key="b")
+    before = content_digest(tmp_path)
+    (tmp_path / "record.json").write_text("clocks")
+    assert content_digest(tmp_path) == before
+    (tmp_path / "weights").write_text("2")
+    write_manifest(tmp_path, ["weights"], kind="train", run_key="k", build_key="b")
+    assert content_digest(tmp_path) != before
