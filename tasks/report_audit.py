@@ -6,6 +6,7 @@ side by side, and what is told once a list: a count that the preprocess job adds
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +42,15 @@ FIRST_ROWS = (
     "trimming",
 )
 """Order of what is told per split; the rest follows."""
+CLEARER = {
+    "has_error": "with a syntax error",
+    "ast_success": "AST success (no error)",
+    "in_several_splits": "groups in several splits",
+}
 SHARES = ("share", "ast_success", "has_error")
 """A name that holds one of these is a share of 1."""
 MAX_ITEMS = 12
-"""A longer list is counted, not shown."""
+"""A longer list is left to the file."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def duplicate_tables(report: dict[str, Any]) -> list[Table]:
                     text_of(near["other_label"]),
                 )
             )
-    heads = ("pairs", "exact", "of these labels differ", "near", "of these labels differ")
+    heads = ("pairs", "exact", "labels differ", "near", "labels differ")
     twins = tuple(
         (name, *(text_of(counts[kind]) for kind in ("exact", "near", "either")))
         for name, counts in report["with_twin_in_train"].items()
@@ -119,7 +125,7 @@ def flattened(value: dict[str, Any], prefix: str = "", depth: int = 0) -> list[t
     """``(name, value)`` of everything below, names joined by blanks; deeper than three levels stays one value."""
     found: list[tuple[str, Any]] = []
     for key, item in value.items():
-        if key in HIDDEN:
+        if key in HIDDEN or (isinstance(item, list) and len(item) > MAX_ITEMS):
             continue
         name = f"{prefix} {key}".strip()
         if isinstance(item, dict) and item and depth < MAX_DEPTH:
@@ -131,6 +137,7 @@ def flattened(value: dict[str, Any], prefix: str = "", depth: int = 0) -> list[t
 
 def humanised(name: str) -> str:
     """``num_rejected`` as ``Rejected``; acronyms of the field in capitals."""
+    name = CLEARER.get(name, name)
     words = name.removeprefix("num_").replace("_", " ").replace(" num ", " ").split()
     capitals = {"ast": "AST", "sha256": "SHA-256", "bpe": "BPE"}
     text = " ".join(capitals.get(word.lower(), word) for word in words)
@@ -138,7 +145,7 @@ def humanised(name: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A cell: thousands apart, four digits of a fraction, lists joined."""
+    """A cell: thousands apart, four digits of a fraction, lists joined, the beginning of a digest."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -147,13 +154,11 @@ def text_of(value: Any) -> str:
         return f"{value:,}".replace(",", "\u202f")
     if isinstance(value, float):
         return text_of(int(value)) if value.is_integer() and abs(value) >= 1000 else f"{value:.4g}"
-    if isinstance(value, list | tuple) and len(value) > MAX_ITEMS:
-        return f"{len(value)} entries"
     if isinstance(value, list | tuple):
         return ", ".join(text_of(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {text_of(item)}" for key, item in value.items()) or "none"
-    return str(value)
+    return value[:12] if re.fullmatch(r"[0-9a-f]{64}", str(value)) else str(value)
 
 
 def _cell(name: str, value: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 380, 270
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
 NUM_STYLES = 8
 
 Point = tuple[float, float]
@@ -130,7 +130,9 @@ def histogram_chart(
     """Bars of several groups side by side in each bin, as shares of their own group."""
     shares = [[count / max(sum(group), 1) for count in group] for group in counts]
     tallest = max((share for group in shares for share in group), default=0.0)
-    frame = Frame((edges[0], edges[-1]), (0.0, tallest), "probability of label 1", "share of the label's records")
+    frame = Frame(
+        (edges[0], edges[-1]), (0.0, 1.05 * tallest), "probability of label 1", "share of the label's records"
+    )
     parts = []
     for number, (group, name) in enumerate(zip(shares, names, strict=True)):
         for left, right, share, count in zip(edges, edges[1:], group, counts[number], strict=False):
@@ -172,7 +174,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 def tick_text(value: float) -> str:
     """A tick as people write it."""
-    return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:g}"
+    return f"{value * 1e4:g}e-4" if 0 < abs(value) < 1e-3 else f"{value:g}"
 
 
 def _polyline(line: Line, frame: Frame) -> str:

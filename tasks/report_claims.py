@@ -96,8 +96,8 @@ def verdict_of(evaluation: dict[str, Any], split: str, model: str) -> str:
     beats_all = [METRIC_TITLES[metric] for metric in metrics if beaten[metric] == set(baselines)]
     never = [title for name, title in baselines.items() if not any(name in names for names in beaten.values())]
     if never:
-        compared = _listed([METRIC_TITLES[metric] for metric in metrics], last="or")
-        return f"{model} is not shown to be better than {_listed(never, last='or')}, on {compared}."
+        compared = _listed([METRIC_TITLES[metric] for metric in metrics])
+        return f"{model} is not shown to be better than {_listed(never, last='or')} on any of {compared}."
     if beats_all:
         return f"{model} is shown to be better than every baseline on {_listed(beats_all)}."
     return f"{model} is shown to be better than each baseline on some metric, on no metric than all of them."

@@ -21,6 +21,8 @@ from tasks.report_claims import (
 )
 
 TABLE_METRICS = ("f1", "mcc", "auroc", "auprc", "accuracy", "precision", "recall", "brier")
+WITH_INTERVAL = ("f1", "mcc", "auroc", "auprc")
+"""Metrics whose interval is printed; those of the others are in the tooltip, or the table would not fit."""
 BARRED = ("f1", "auroc")
 """Metrics whose interval is also drawn."""
 UNIT: tuple[float, float] = (0.0, 1.0)
@@ -79,14 +81,15 @@ def target_rows(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
             "split": SPLIT_TITLES[entry["split"]],
             "value": _text(entry["value"]),
             "constant_value": _text(entry["constant_value"]),
-            "outcome": {"met": "met", "below": "not met: below", "above": "not met: above"}[entry["outcome"]],
+            "outcome": {"met": "met", "below": "not met", "above": "above the range"}[entry["outcome"]],
+            "tone": {"met": "good", "below": "bad", "above": ""}[entry["outcome"]],
         }
         for entry in evaluation["targets"]
     ]
 
 
 def learning_charts(training: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Loss, F1 and learning rate by epoch, for each model that has a history."""
+    """Loss, F1 and learning rate by epoch (people count from 1), for each model that has a history."""
     return [
         {"model": model, "summary": _learning_summary(history), "charts": _learning_charts(model, history)}
         for model, history in training.items()
@@ -111,7 +114,8 @@ def _system_row(evaluation: dict[str, Any], measured: dict[str, Any], name: str,
 def _cell(metric: str, found: dict[str, Any], style: str) -> dict[str, Any]:
     interval = "" if found["low"] is None else f"{found['low']:.3f} to {found['high']:.3f}"
     bar = interval_bar(found["low"], found["value"], found["high"], UNIT, style) if metric in BARRED else Markup("")
-    return {"value": _text(found["value"]), "interval": interval, "bar": bar}
+    printed = interval if metric in WITH_INTERVAL else ""
+    return {"value": _text(found["value"]), "interval": printed, "tip": interval, "bar": bar}
 
 
 def _comparison_row(evaluation: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
@@ -248,13 +252,16 @@ def _learning_summary(history: list[dict[str, Any]]) -> str:
     if key is None:
         return f"{len(history)} epochs."
     best = max(history, key=lambda entry: float(entry[key]))  # the first of equals, as training keeps it
-    return f"{len(history)} epochs; best validation F1 {best[key]:.3f} in epoch {best['epoch']}."
+    return f"{len(history)} epochs; best validation F1 {best[key]:.3f} in epoch {best['epoch'] + 1}."
 
 
 def _learning_charts(model: str, history: list[dict[str, Any]]) -> list[Chart]:
     def line(key: str, name: str, style: int) -> Line:
         return Line(
-            name, [(entry["epoch"], entry[key]) for entry in history if key in entry], style, marks=len(history) < 40
+            name,
+            [(entry["epoch"] + 1, entry[key]) for entry in history if key in entry],
+            style,
+            marks=len(history) < 40,
         )
 
     charts = [
@@ -289,7 +296,7 @@ def _f1_key(history: list[dict[str, Any]]) -> str | None:
 
 
 def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.3f}".replace("-", "\u2212")
 
 
 def _signed(value: float | None) -> str:

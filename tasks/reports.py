@@ -129,6 +129,7 @@ def _rich_table(evaluation: dict[str, Any], split: str) -> Any:
         title_justify="left",
         title_style="bold",
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("System", overflow="fold")
     for head in (f"F1 [{coverage(evaluation)}]", "MCC", f"AUROC [{coverage(evaluation)}]", "AUPRC", "Acc", "Thr"):

@@ -7,20 +7,18 @@ depend on data and settings only, not on the number of workers.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
-from models.data.columnar import ColumnWriter
+from tokenizers import Tokenizer
+
 from models.data.duplicates import DuplicateSearch
 from models.data.graph_statistics import GraphStatistics
+from models.data.preprocessing_metadata import Findings, describe_run, small_numbers, warnings_of
 from models.data.raw_functions import (
     SPLITS,
     RawFunction,
@@ -32,10 +30,11 @@ from models.data.raw_functions import (
     read_lines,
     survey_split,
 )
-from models.data.records import NamedFunction, RecordMaker, RecordPlan
-from models.data.split_report import GroupSearch, SplitReport
-from models.data.syntax_trees import describe_grammar
-from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, tokenizer_sha256, train_tokenizer
+from models.data.records import NamedFunction, RecordPlan
+from models.data.split_files import SplitFiles
+from models.data.split_report import SplitReport
+from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, train_tokenizer
+from models.data.tokens import SafeTokenizer
 from models.data.worker_pool import Chunk, MadeChunk, make_chunks, worker_count
 from models.errors import DataInvalid, Interrupted, SettingsInvalid, TooManyRejected
 from models.jobs.contract import JobContext, JobResult
@@ -44,6 +43,7 @@ from models.settings.preprocess import PreprocessSettings
 REJECTED_FILE = "rejected.jsonl"
 METADATA_FILE = "preprocessing_metadata.json"
 TOKENIZER_FOLDER = "tokenizer"
+TEMP_FOLDER = ".preprocess"
 QUICK_TEST_RECORDS = 100
 CHUNK_FUNCTIONS = 64
 CHUNK_CHARS = 1 << 18
@@ -51,16 +51,6 @@ SECONDS_BETWEEN_EVENTS = 0.4
 GIB = 1 << 30
 GZIP_FACTOR = 5
 """About how much smaller gzip makes code."""
-
-
-@dataclass
-class Findings:
-    """What was found while records passed, over all splits."""
-
-    duplicates: DuplicateSearch
-    graphs: GraphStatistics
-    groups: GroupSearch = field(default_factory=GroupSearch)
-    splits: dict[str, SplitReport] = field(default_factory=dict)
 
 
 def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
@@ -73,31 +63,26 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
         Interrupted: the job was asked to stop; it starts over. Retried.
     """
     started = time.monotonic()
-    temp_path = context.run_path / ".preprocess"
+    temp_path = context.run_path / TEMP_FOLDER
     shutil.rmtree(temp_path, ignore_errors=True)
     temp_path.mkdir(parents=True)
     context.events.phase("read")
     surveys = {split: survey_split(find_split(settings.data, split)) for split in SPLITS}
-    tokenizer = _tokenizer_content(settings, surveys["train"], context)
-    plan = RecordPlan(
-        tokenizer=tokenizer,
-        source=settings.source,
-        max_seq_len=settings.max_seq_len,
-        collapse_whitespace=settings.collapse_whitespace,
-        trimming=settings.trimming,
-        max_nodes=settings.max_nodes,
+    tokenizer = SafeTokenizer(
+        _tokenizer(settings, surveys["train"], context), collapse_whitespace=settings.collapse_whitespace
     )
-    vocabulary = _check_plan(plan)
+    plan = _plan(settings, tokenizer)
     findings = Findings(
         DuplicateSearch(settings.near_duplicate_similarity), GraphStatistics(int(settings.gpu_memory_gib * GIB))
     )
     context.events.phase("write")
     _write_splits(settings, context, plan, surveys, findings, temp_path)
     context.events.phase("save")
-    metadata = _metadata(settings, surveys, findings) | {"tokenizer": _identity(settings, tokenizer) | vocabulary}
-    _write_json(temp_path / METADATA_FILE, metadata)
-    tokenizer_files = save_tokenizer(tokenizer, temp_path / TOKENIZER_FOLDER)
-    _warn(settings, context, metadata)
+    metadata = describe_run(settings, surveys, tokenizer, findings)
+    for warning in warnings_of(metadata, settings.min_ast_success):
+        context.events.notice(warning, "warning")
+    (temp_path / METADATA_FILE).write_text(json.dumps(metadata, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    tokenizer_files = save_tokenizer(tokenizer.content, temp_path / TOKENIZER_FOLDER)
     files = (
         *(f"{split}.{suffix}" for split in SPLITS for suffix in ("jsonl", "arrow")),
         REJECTED_FILE,
@@ -105,33 +90,46 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
         *(f"{TOKENIZER_FOLDER}/{name}" for name in tokenizer_files),
     )
     _put_in_place(temp_path, context.run_path, files)
-    seconds = time.monotonic() - started
     num_records = sum(report.num_accepted for report in findings.splits.values())
-    return JobResult(_numbers(metadata), files, {"records_per_second": round(num_records / seconds, 1)})
+    records_per_second = round(num_records / (time.monotonic() - started), 1)
+    return JobResult(small_numbers(metadata), files, {"records_per_second": records_per_second})
 
 
-def _check_plan(plan: RecordPlan) -> dict[str, Any]:
-    maker = RecordMaker(plan)
-    if maker.trimmer.max_tokens < 1:
-        raise SettingsInvalid(f"max_seq_len={plan.max_seq_len} leaves no room beside the tokenizer's special tokens")
-    return {"vocab_size": maker.tokenizer.vocab_size}
+def _plan(settings: PreprocessSettings, tokenizer: SafeTokenizer) -> RecordPlan:
+    num_special = len(tokenizer.prefix) + len(tokenizer.suffix)
+    if settings.max_seq_len <= num_special:
+        raise SettingsInvalid(
+            f"max_seq_len={settings.max_seq_len} leaves no room beside {num_special} special tokens; give more"
+        )
+    return RecordPlan(
+        tokenizer=tokenizer.content,
+        source=settings.source,
+        max_seq_len=settings.max_seq_len,
+        collapse_whitespace=settings.collapse_whitespace,
+        trimming=settings.trimming,
+        max_nodes=settings.max_nodes,
+    )
 
 
-def _tokenizer_content(settings: PreprocessSettings, train: Survey, context: JobContext) -> str:
-    """The tokenizer's definition: loaded, or trained on the usable rows of the training split."""
-    if settings.tokenizer is not None:
+def _tokenizer(settings: PreprocessSettings, train: Survey, context: JobContext) -> Tokenizer:
+    """Loaded, or trained on the usable rows of the training split."""
+    if settings.tokenizer:
         loaded = init_safe_tokenizer(
             settings.tokenizer, revision=settings.tokenizer_revision, allow_network=settings.allow_network
         )
-        return str(loaded.backend_tokenizer.to_str())
-    progress = _Progress(context, train.num_lines, "rows read for the tokenizer")
+        return loaded.backend_tokenizer
+    if settings.tokenizer_revision:
+        raise SettingsInvalid("tokenizer_revision is set without a tokenizer; name one on the hub, or leave both empty")
+    progress = _Progress(context, train.num_lines, "functions read for the tokenizer")
 
     def texts() -> Iterator[str]:
         for row in _usable_rows(settings, train, SplitReport(), lambda _: None):
+            if context.stop_requested():
+                raise Interrupted(0)
             progress.step(1)
             yield " ".join(row.code.split()) if settings.collapse_whitespace else row.code
 
-    return str(train_tokenizer(texts(), settings.vocab_size).to_str())
+    return train_tokenizer(texts(), settings.vocab_size)
 
 
 def _write_splits(
@@ -147,38 +145,36 @@ def _write_splits(
     )
     num_workers = worker_count(settings.num_workers, num_bytes)
     progress = _Progress(context, sum(survey.num_lines for survey in surveys.values()), "functions")
-    with (temp_path / REJECTED_FILE).open("wb") as rejected:
-
-        def chunks() -> Iterator[Chunk]:
-            for split, survey in surveys.items():
-                report = findings.splits.setdefault(split, SplitReport())
-
-                def reject(rejection: Rejection, name: str = survey.path.name) -> None:
-                    line = {
-                        "file": name,
-                        "line": rejection.line,
-                        "reason": rejection.reason,
-                        "detail": rejection.detail,
-                    }
-                    rejected.write(json.dumps(line).encode() + b"\n")
-
-                functions = _usable_rows(settings, survey, report, reject)
-                yield from _chunks_of(_named(settings, functions, split))
-                try:
-                    _check_share(settings, survey, report)
-                except TooManyRejected:
-                    rejected.flush()
-                    os.replace(rejected.name, context.run_path / REJECTED_FILE)
-                    raise
-
-        with _SplitFiles(temp_path) as files:
-            for made in make_chunks(plan, chunks(), num_workers):
+    rejected_path = temp_path / REJECTED_FILE
+    try:
+        with rejected_path.open("wb") as rejected, SplitFiles(temp_path) as files:
+            chunks = _chunks(settings, surveys, findings, rejected)
+            for made in make_chunks(plan, chunks, num_workers):
                 if context.stop_requested():
                     raise Interrupted(progress.done)
-                files.add(made)
+                files.add(made.functions[0].split, made.records)
                 _take_note(made, findings)
                 progress.step(len(made.functions))
             files.finish()
+    except DataInvalid:
+        rejected_path.replace(context.run_path / REJECTED_FILE)  # the message sends people there
+        raise
+
+
+def _chunks(
+    settings: PreprocessSettings, surveys: dict[str, Survey], findings: Findings, rejected: IO[bytes]
+) -> Iterator[Chunk]:
+    """All usable functions in the order of their files, a few at a time; never of two splits."""
+    for split, survey in surveys.items():
+        report = findings.splits.setdefault(split, SplitReport())
+
+        def reject(rejection: Rejection, file_name: str = survey.path.name) -> None:
+            line = {"file": file_name, **rejection._asdict()}
+            rejected.write(json.dumps(line).encode() + b"\n")
+
+        functions = _usable_rows(settings, survey, report, reject)
+        yield from _cut_into_chunks(_named(settings, functions, split))
+        _check_share(settings, survey, report)
 
 
 def _usable_rows(
@@ -222,7 +218,7 @@ def _named(settings: PreprocessSettings, functions: Iterator[RawFunction], split
         yield NamedFunction(function, record_id, function.commit_id or record_id, split)
 
 
-def _chunks_of(functions: Iterator[NamedFunction]) -> Iterator[Chunk]:
+def _cut_into_chunks(functions: Iterator[NamedFunction]) -> Iterator[Chunk]:
     chunk: Chunk = []
     num_chars = 0
     for named in functions:
@@ -243,41 +239,6 @@ def _take_note(made: MadeChunk, findings: Findings) -> None:
     findings.splits[made.functions[0].split].add_records(made.records.facts)
 
 
-class _SplitFiles:
-    """The record file and columns of each split, as they grow; splits come one after the other."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files = {split: (folder / f"{split}.jsonl").open("wb") for split in SPLITS}
-        self._columns = {split: ColumnWriter(folder) for split in SPLITS}
-        self._sha256 = {split: hashlib.sha256() for split in SPLITS}
-
-    def __enter__(self) -> _SplitFiles:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for split in SPLITS:
-            self._files[split].close()
-            self._columns[split].close()
-
-    def add(self, made: MadeChunk) -> None:
-        split = made.functions[0].split
-        self._files[split].write(made.records.lines)
-        self._sha256[split].update(made.records.lines)
-        self._columns[split].add(made.records.columns)
-
-    def finish(self) -> None:
-        """Make the records durable and write their columnar copies."""
-        for split, file in self._files.items():
-            file.flush()
-            os.fsync(file.fileno())
-            self._columns[split].write(
-                self._folder / f"{split}.arrow", jsonl_sha256=self._sha256[split].hexdigest(), jsonl_bytes=file.tell()
-            )
-
-
 class _Progress:
     """Progress events, a few a second at most."""
 
@@ -294,78 +255,6 @@ class _Progress:
         if now >= self._next:
             self._context.events.progress(self.done, self._total, self._unit)
             self._next = now + SECONDS_BETWEEN_EVENTS
-
-
-def _metadata(settings: PreprocessSettings, surveys: dict[str, Survey], findings: Findings) -> dict[str, Any]:
-    return {
-        "settings": _echo(settings),
-        "data": {split: {"file": survey.path.name, "sha256": survey.sha256} for split, survey in surveys.items()},
-        "splits": {split: report.summary() for split, report in findings.splits.items()},
-        "groups_across_splits": findings.groups.summary(),
-        "duplicates": findings.duplicates.report(),
-        "graph_statistics": findings.graphs.summary(),
-        "syntax": describe_grammar(),
-    }
-
-
-def _echo(settings: PreprocessSettings) -> dict[str, Any]:
-    """Settings without places and workers, which decide nothing."""
-    echo = settings.model_dump(mode="json", exclude={"data", "allow_network", "num_workers"})
-    return echo | {"tokenizer": _tokenizer_name(settings)}
-
-
-def _identity(settings: PreprocessSettings, content: str) -> dict[str, Any]:
-    return {
-        "name": _tokenizer_name(settings) or "trained on the training split",
-        "revision": settings.tokenizer_revision,
-        "sha256": tokenizer_sha256(content),
-    }
-
-
-def _tokenizer_name(settings: PreprocessSettings) -> str | None:
-    """Hub name, or the last part of a folder's path."""
-    if settings.tokenizer is None or not Path(settings.tokenizer).is_dir():
-        return settings.tokenizer
-    return Path(settings.tokenizer).resolve().name
-
-
-def _warn(settings: PreprocessSettings, context: JobContext, metadata: dict[str, Any]) -> None:
-    for split, found in metadata["splits"].items():
-        if found["ast_success"] < settings.min_ast_success:
-            told = f"{found['ast_success']:.1%} of its functions parse without error, fewer than {settings.min_ast_success:.0%}"
-            context.events.notice(f"{split}: {told}; graphs of the others are partial", "warning")
-        if found["rejected"]:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in found["rejected_by_reason"].items())
-            context.events.notice(
-                f"{split}: {found['rejected']} of {found['rows']} rows rejected ({reasons})", "warning"
-            )
-    groups = metadata["groups_across_splits"]
-    if groups["in_several_splits"]:
-        told = f"{groups['in_several_splits']} of {groups['groups']} commits are in several splits"
-        context.events.notice(f"{told}: scores on valid and test will be too good", "warning")
-    for split, twins in metadata["duplicates"]["with_twin_in_train"].items():
-        if twins["either"]:
-            context.events.notice(f"{split}: {twins['either']} functions have a twin in train", "warning")
-
-
-def _numbers(metadata: dict[str, Any]) -> dict[str, Any]:
-    graphs = metadata["graph_statistics"]
-    return {
-        "splits": {
-            split: {
-                name: found[name]
-                for name in ("accepted", "rejected", "share_vulnerable", "ast_success", "share_of_tokens_kept")
-            }
-            for split, found in metadata["splits"].items()
-        },
-        "groups_in_several_splits": metadata["groups_across_splits"]["in_several_splits"],
-        "with_twin_in_train": {s: twins["either"] for s, twins in metadata["duplicates"]["with_twin_in_train"].items()},
-        "vocab_size": metadata["tokenizer"]["vocab_size"],
-        **{
-            name: graphs[name]
-            for name in ("total_graphs", "avg_nodes", "p95_nodes", "max_nodes", "recommended_batch_size")
-        },
-    }
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import orjson
 from tokenizers import Tokenizer
 
-from models.data.columnar import ColumnChunk, ColumnRow, column_chunk
+from models.data.column_writer import ColumnChunk, ColumnRow, column_chunk
 from models.data.raw_functions import RawFunction
 from models.data.syntax_trees import ASTParser, SyntaxGraph, Tier
 from models.data.tokens import SafeTokenizer, TokenSequence

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-"""In RoBERTa's order, so that a small RoBERTa takes a trained tokenizer as it is."""
+"""Numbered from 0 in a trained tokenizer, the first four as in RoBERTa."""
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 MIN_FREQUENCY = 2
@@ -41,6 +41,8 @@ def init_safe_tokenizer(
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     folder = Path(model_name)
+    if folder.is_dir() and revision is not None:
+        raise SettingsInvalid(f"tokenizer_revision belongs to a name on the hub, and {model_name} is a folder")
     if folder.is_dir() and not (folder / TOKENIZER_FILE).is_file():
         tokenizer: Any = _wrapped(PreTrainedTokenizerFast, folder)
     else:
@@ -49,7 +51,7 @@ def init_safe_tokenizer(
                 model_name, revision=revision, use_fast=True, local_files_only=not allow_network
             )
         except (OSError, ValueError) as error:
-            raise SettingsInvalid(_not_found(model_name, allow_network)) from error
+            raise SettingsInvalid(f"{_not_found(model_name, allow_network)} ({_first_line(error)})") from error
     _check(tokenizer, model_name)
     return tokenizer  # type: ignore[no-any-return]
 
@@ -74,6 +76,10 @@ def _not_found(model_name: str, allow_network: bool) -> str:
         f"tokenizer: no tokenizer {model_name!r} as a folder or in {where}. Either give the path of a folder with "
         "tokenizer.json (or vocab.json and merges.txt), or set allow_network=true to fetch it from the hub once"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 _ROLES = {

@@ -50,8 +50,11 @@ class EventStream:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
         if self._echo is not None:
-            self._echo.write(line + "\n")
-            self._echo.flush()
+            try:
+                self._echo.write(line + "\n")
+                self._echo.flush()
+            except BrokenPipeError:
+                self._echo = None  # the supervisor is gone: the job saves and leaves, it does not fail for that
 
     def phase(self, phase: str) -> None:
         """Say which phase begins."""

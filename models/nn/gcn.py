@@ -9,9 +9,9 @@ import itertools
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.data.graph_batches import GraphBatch
+from models.nn.dropout import rectified_dropout
 from models.nn.graph_convolution import GraphConvolution
 from models.nn.pooling import mean_max_pool
 
@@ -55,9 +55,8 @@ class GraphClassifier(nn.Module):
         first, *rest = self.convolutions
         first = cast(GraphConvolution, first)
         states = first.forward_embedded(self.embedding.weight, batch.node_ids_N, batch.adjacency)
-        states = functional.dropout(functional.relu(states), self.dropout, self.training)
+        states = rectified_dropout(states, self.dropout, training=self.training)
         for convolution in rest:
-            states = functional.relu(convolution(states, batch.adjacency))
-            states = functional.dropout(states, self.dropout, self.training)
+            states = rectified_dropout(convolution(states, batch.adjacency), self.dropout, training=self.training)
         logits: Tensor = self.head(mean_max_pool(states, batch.graph_N, num_graphs=batch.num_graphs))
         return logits

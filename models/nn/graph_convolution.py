@@ -20,7 +20,7 @@ class _Propagate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states_ND: Tensor, adjacency: SymmetricAdjacency) -> Tensor:
         ctx.adjacency = adjacency
-        return multiply(adjacency, states_ND)
+        return multiply(adjacency, states_ND.detach())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -69,9 +69,9 @@ class GraphConvolution(nn.Module):
 
     def forward(self, states_ND: Tensor, adjacency: SymmetricAdjacency) -> Tensor:
         """``(N, H)``."""
-        return propagate(functional.linear(states_ND, self.weight), adjacency) + self.bias
+        return propagate(functional.linear(states_ND, self.weight), adjacency).add_(self.bias)
 
     def forward_embedded(self, table_VD: Tensor, ids_N: Tensor, adjacency: SymmetricAdjacency) -> Tensor:
         """The same for states that are rows of a small table: the table is transformed, not each node."""
         transformed_VH = functional.linear(table_VD, self.weight)
-        return propagate(functional.embedding(ids_N, transformed_VH), adjacency) + self.bias
+        return propagate(functional.embedding(ids_N, transformed_VH), adjacency).add_(self.bias)

@@ -85,6 +85,8 @@ class LocalProcess:
             command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
             if plan.reused is not None:
                 command.append("--reuse-build")
+            if plan.reused is not None:
+                command.append("--reuse-build")
             return ChildJob(plan.run_path, command, job_environment(settings, os.environ), launch_lock)
         except BaseException:  # or a retry in this process would attach to nobody
             launch_lock.close()

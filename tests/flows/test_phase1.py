@@ -23,6 +23,7 @@ from flows.phase1 import (
 )
 from models.settings.command_line import load_settings, parse_settings
 from models.settings.preprocess import PreprocessSettings
+from tasks.supervision import newest_step
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs/phase1").glob("*.yaml"))
@@ -203,13 +204,13 @@ def test_a_training_killed_again_and_again_ends_and_uses_no_retry(program_run, p
     settings = {
         **tiny,
         "seed": 43,
-        "gnn": {**tiny["gnn"], "epochs": 12, "early_stopping_patience": 12},
+        "gnn": {**tiny["gnn"], "epochs": 40, "early_stopping_patience": 40},
         "checkpoints": {"every_steps": 1},
     }
     run = run_deployment("phase1/phase1", parameters={"settings": settings}, timeout=0)
-    killed: list[int] = []
+    step = 0
     for _ in range(3):
-        kill_after_progress(Path(tiny["runs"]), killed)
+        step = kill_after_progress(Path(tiny["runs"]), step)
     wait_for(lambda: prefect_client.read_flow_run(run.id).state.is_final(), seconds=120)
 
     assert prefect_client.read_flow_run(run.id).state.name == "Completed"
@@ -226,17 +227,17 @@ def run_with_seed(runs_path: Path, seed: int) -> Path:
     return found
 
 
-def kill_after_progress(runs_path: Path, killed: list[int]) -> None:
-    """SIGKILL the training child once it has moved the head beyond where the last one left it."""
+def kill_after_progress(runs_path: Path, last_step: int) -> int:
+    """SIGKILL the training child once it has saved a step beyond ``last_step``; gives the step it had saved.
+
+    The step decides and not the head's bytes: taking a run over rewrites the head without getting further, and a kill
+    then is one that made no progress.
+    """
     wait_for(lambda: list((runs_path / "train").glob("*_s43_*/*/checkpoints/head.json")), seconds=90)
     run_path = run_with_seed(runs_path, 43)
-    head_path = run_path / "checkpoints/head.json"
-    before = head_path.read_text() if killed else ""
-    wait_for(lambda: head_path.read_text() != before, seconds=60)
-    pid = int((run_path / "lock").read_text())
-    assert pid not in killed
-    killed.append(pid)
-    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: newest_step(run_path) > last_step, seconds=60)
+    os.kill(int((run_path / "lock").read_text()), signal.SIGKILL)
+    return newest_step(run_path)
 
 
 def wait_for(condition, *, seconds: float) -> None:

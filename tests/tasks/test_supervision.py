@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused
-from models.jobs.layout import is_finished
+from models.jobs.layout import OtherBuild, is_finished
 from models.settings.fields import Settings
 from tasks.launchers.run_files import is_locked, tail
 from tasks.supervision import SupervisionSettings, SupervisorEnding, newest_step, supervise
@@ -205,6 +206,19 @@ def test_one_that_attached_takes_over_what_is_left_unfinished(stub_launcher, pla
     notices = [e["message"] for e in heard if e["event"] == "notice"]
     assert any("following" in message for message in notices)
     assert any("taking over" in message for message in notices)
+
+
+def test_a_job_is_told_that_it_continues_another_build_only_when_it_does(stub_launcher, plan):
+    other = OtherBuild(plan.run_path, finished=False, differences=["x changed"])
+    launcher = stub_launcher()
+    launcher.command = ("sh", "-c", 'echo "$@" >&2; exit 2', "job")
+
+    for one in (plan, replace(plan, reused=other)):
+        with pytest.raises(JobRefused):
+            supervise(launcher, SETTINGS, one, PATIENCE, lambda _: None)
+
+    told = [line for line in tail(plan.run_path / "log.txt", 50).splitlines() if not line.startswith("---")]
+    assert ["--reuse-build" in line for line in told] == [False, True]
 
 
 def test_a_launch_that_fails_holds_nothing(stub_launcher, plan, monkeypatch):

@@ -1,0 +1,97 @@
+"""What the preprocess job says of its run: ``preprocessing_metadata.json``, its small numbers, its warnings.
+
+No clock and no path is in it: equal data and settings give equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.data.duplicates import DuplicateSearch
+from models.data.graph_statistics import GraphStatistics
+from models.data.raw_functions import Survey
+from models.data.split_report import GroupSearch, SplitReport
+from models.data.syntax_trees import describe_grammar
+from models.data.tokenizer_files import tokenizer_sha256
+from models.data.tokens import SafeTokenizer
+from models.settings.preprocess import PreprocessSettings
+
+NOT_DECIDING = {"data", "allow_network", "num_workers"}
+NUMBERS_OF_SPLIT = ("accepted", "rejected", "share_vulnerable", "ast_success", "has_error", "share_of_tokens_kept")
+NUMBERS_OF_GRAPHS = ("total_graphs", "avg_nodes", "p95_nodes", "max_nodes", "recommended_batch_size")
+
+
+@dataclass
+class Findings:
+    """What was found while records passed, over all splits."""
+
+    duplicates: DuplicateSearch
+    graphs: GraphStatistics
+    groups: GroupSearch = field(default_factory=GroupSearch)
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+
+
+def describe_run(
+    settings: PreprocessSettings, surveys: dict[str, Survey], tokenizer: SafeTokenizer, findings: Findings
+) -> dict[str, Any]:
+    """Everything that is known of the records, as JSON values."""
+    return {
+        "settings": settings.model_dump(mode="json", exclude=NOT_DECIDING) | {"tokenizer": _tokenizer_name(settings)},
+        "data": {split: {"file": survey.path.name, "sha256": survey.sha256} for split, survey in surveys.items()},
+        "tokenizer": {
+            "name": _tokenizer_name(settings) or "trained on the training split",
+            "revision": settings.tokenizer_revision,
+            "sha256": tokenizer_sha256(tokenizer.content),
+            "vocab_size": tokenizer.vocab_size,
+        },
+        "splits": {split: report.summary() for split, report in findings.splits.items()},
+        "groups_across_splits": findings.groups.summary(),
+        "duplicates": findings.duplicates.report(),
+        "graph_statistics": findings.graphs.summary(),
+        "syntax": describe_grammar(),
+    }
+
+
+def _tokenizer_name(settings: PreprocessSettings) -> str | None:
+    """Hub name, or the last part of a folder's path."""
+    if not settings.tokenizer:
+        return None
+    folder = Path(settings.tokenizer)
+    return folder.resolve().name if folder.is_dir() else settings.tokenizer
+
+
+def small_numbers(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What flows and people want to see of a run at once."""
+    graphs, twins = metadata["graph_statistics"], metadata["duplicates"]["with_twin_in_train"]
+    return {
+        "splits": {
+            split: {name: found[name] for name in NUMBERS_OF_SPLIT} for split, found in metadata["splits"].items()
+        },
+        "groups_in_several_splits": metadata["groups_across_splits"]["in_several_splits"],
+        "with_twin_in_train": {split: counts["either"] for split, counts in twins.items()},
+        "vocab_size": metadata["tokenizer"]["vocab_size"],
+        **{name: graphs[name] for name in NUMBERS_OF_GRAPHS},
+    }
+
+
+def warnings_of(metadata: dict[str, Any], min_ast_success: float) -> Iterator[str]:
+    """What a person should know before training on these records."""
+    for split, found in metadata["splits"].items():
+        if found["ast_success"] < min_ast_success:
+            yield (
+                f"{split}: only {found['ast_success']:.1%} of the functions parse without error, fewer than "
+                f"min_ast_success={min_ast_success:.0%}; the graphs of the others are partial"
+            )
+        if found["rejected"]:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in found["rejected_by_reason"].items())
+            yield f"{split}: {found['rejected']} of {found['rows']} rows rejected ({reasons}); see rejected.jsonl"
+    groups = metadata["groups_across_splits"]
+    if groups["in_several_splits"]:
+        where = ", ".join(f"{count} in {splits}" for splits, count in groups["by_splits"].items())
+        yield f"{groups['in_several_splits']} commits are in several splits ({where}): scores will be too good"
+    for split, counts in metadata["duplicates"]["with_twin_in_train"].items():
+        if counts["either"]:
+            yield f"{split}: {counts['either']} functions have an exact or near twin in train"

@@ -1,0 +1,84 @@
+"""Which tokens of a long function are kept."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.data.trimming import VULNERABLE_APIS, VulnerableCodeTrimmer, _distance_to
+
+
+def word_offsets(code: str) -> np.ndarray:
+    return np.array([match.span() for match in re.finditer(r"\w+|[^\w\s]", code)], np.int32).reshape(-1, 2)
+
+
+def kept_words(code: str, offsets: np.ndarray, kept: np.ndarray) -> list[str]:
+    return [code[begin:end] for begin, end in offsets[kept].tolist()]
+
+
+def test_there_are_patterns_for_at_least_fifteen_kinds_of_call() -> None:
+    assert len(VULNERABLE_APIS) >= 15
+
+
+@pytest.mark.parametrize("call", ["strcpy(a, b)", "system (x)", "eval(s)", "gets(b)", "__builtin_memcpy(a, b, 1)"])
+def test_calls_are_found(call: str) -> None:
+    (span,) = VulnerableCodeTrimmer(10).find_spans(f"x = {call};")
+    assert call.startswith(f"x = {call}"[slice(*span)])
+
+
+@pytest.mark.parametrize("code", ["my_strcpy(a)", "strcpy = 1;", "p->free(x)", "s.read(x)", "strcpyx(a)", "return 0;"])
+def test_what_is_no_call_of_them_is_not_found(code: str) -> None:
+    found = VulnerableCodeTrimmer(10).find_spans(code)
+    assert found == [] or code.startswith(("p->", "s."))
+
+
+def test_short_functions_are_left_alone() -> None:
+    code = "strcpy(a, b);"
+    trimmed = VulnerableCodeTrimmer(7).trim(code, word_offsets(code))
+    assert (trimmed.kept.tolist(), trimmed.trimming) == (list(range(7)), "none")
+
+
+def test_without_calls_the_head_is_kept() -> None:
+    code = "x + " * 50
+    trimmed = VulnerableCodeTrimmer(10).trim(code, word_offsets(code))
+    assert (trimmed.kept.tolist(), trimmed.trimming) == (list(range(10)), "head")
+
+
+def test_the_head_is_kept_where_windows_are_not_wanted() -> None:
+    code = "x + " * 50 + "strcpy(a, b);"
+    trimmed = VulnerableCodeTrimmer(10, windowed=False).trim(code, word_offsets(code))
+    assert (trimmed.kept.tolist(), trimmed.trimming) == (list(range(10)), "head")
+
+
+def test_a_window_lies_around_the_call_with_equally_much_on_both_sides() -> None:
+    code = "x + " * 50 + "strcpy(a, b); " + "y - " * 50
+    offsets = word_offsets(code)
+    trimmed = VulnerableCodeTrimmer(9).trim(code, offsets)
+    assert trimmed.trimming == "window"
+    assert kept_words(code, offsets, trimmed.kept) == ["x", "+", "x", "+", "strcpy", "(", "a", ",", "b"]
+
+
+@given(
+    st.lists(st.sampled_from(["x ", "+ ", "strcpy(a) ", "system (b) ", "é "]), min_size=30, max_size=120).map("".join),
+    st.integers(8, 40),
+)
+def test_every_call_is_kept_as_long_as_the_names_fit(code: str, max_tokens: int) -> None:
+    offsets = word_offsets(code)
+    trimmer = VulnerableCodeTrimmer(max_tokens)
+    spans = trimmer.find_spans(code)
+    trimmed = trimmer.trim(code, offsets)
+
+    assert len(trimmed.kept) == min(max_tokens, len(offsets))
+    assert (np.diff(trimmed.kept) > 0).all()
+    names = [word for word in kept_words(code, offsets, trimmed.kept) if word in ("strcpy", "system")]
+    assert len(names) == (len(spans) if len(spans) <= max_tokens else max_tokens) or trimmed.trimming == "none"
+
+
+@given(st.sets(st.integers(0, 59), min_size=1), st.integers(60, 80))
+def test_distance_is_to_the_nearest(chosen: set[int], count: int) -> None:
+    found = _distance_to(np.array(sorted(chosen)), count).tolist()
+    assert found == [min(abs(position - each) for each in chosen) for position in range(count)]

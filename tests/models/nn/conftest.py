@@ -1,0 +1,62 @@
+"""Random graphs, as our batches and as the edge list that PyTorch Geometric takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.data.graph_batches import GraphBatch, GraphStore
+
+
+@dataclass(frozen=True)
+class RandomGraphs:
+    """A few graphs.
+
+    Args:
+        store: Ours.
+        both_ways_2E: ``(2, E)`` each pair of nodes in both directions, once, numbered through.
+    """
+
+    store: GraphStore
+    both_ways_2E: Tensor
+
+    def batch(self, *numbers: int) -> GraphBatch:
+        return self.store.batch(np.array(numbers or range(len(self.store.num_nodes))))
+
+
+@pytest.fixture
+def random_graphs() -> Callable[..., RandomGraphs]:
+    def made(*sizes: int, seed: int = 0) -> RandomGraphs:
+        rng = np.random.default_rng(seed)
+        node_ptr = np.cumsum([0, *sizes])
+        sources, targets, edge_ptr = [], [], [0]
+        for size in sizes:
+            num_edges = 2 * size
+            sources.append(rng.integers(size, size=num_edges))
+            targets.append(rng.integers(size, size=num_edges))
+            edge_ptr.append(edge_ptr[-1] + num_edges)
+        shift = np.repeat(node_ptr[:-1], np.diff(edge_ptr))
+        source, target = np.concatenate(sources), np.concatenate(targets)
+        store = GraphStore(
+            SimpleNamespace(
+                node_ids=rng.integers(30, size=node_ptr[-1]).astype(np.int16),
+                node_ptr=node_ptr,
+                edge_src=source,
+                edge_dst=target,
+                edge_type=rng.integers(3, size=len(source)).astype(np.int8),
+                edge_ptr=np.array(edge_ptr),
+            ),
+            with_relations=True,
+        )
+        pairs = np.stack([source + shift, target + shift])
+        pairs = pairs[:, pairs[0] != pairs[1]]
+        pairs = np.unique(np.concatenate([pairs, pairs[::-1]], axis=1), axis=1)
+        return RandomGraphs(store, torch.from_numpy(pairs))
+
+    return made

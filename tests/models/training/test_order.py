@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.training.order import cut_by_budget, epoch_order, num_steps_in_epoch, rank_share, step_records
+from models.training.seeding import derived_seed
+
+counts = st.integers(1, 60)
+
+
+@given(num_records=counts, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
+def test_an_epoch_is_a_permutation_and_depends_on_nothing_else(num_records: int, seed: int, epoch: int):
+    order = epoch_order(num_records, seed=seed, epoch=epoch)
+    assert sorted(order) == list(range(num_records))
+    np.random.seed(3)  # the global generator plays no part
+    np.testing.assert_array_equal(order, epoch_order(num_records, seed=seed, epoch=epoch))
+
+
+def test_seeds_and_epochs_have_orders_of_their_own():
+    orders = {tuple(epoch_order(50, seed=seed, epoch=epoch)) for seed in range(5) for epoch in range(5)}
+    assert len(orders) == 25
+
+
+@given(num_records=counts, batch_size=counts, num_ranks=st.integers(1, 5), epoch=st.integers(0, 3))
+def test_the_shares_of_all_ranks_in_all_steps_are_the_epoch(
+    num_records: int, batch_size: int, num_ranks: int, epoch: int
+):
+    order = epoch_order(num_records, seed=1, epoch=epoch)
+    steps = [
+        step_records(order, step_in_epoch=step, batch_size=batch_size)
+        for step in range(num_steps_in_epoch(num_records, batch_size))
+    ]
+    assert [len(step) for step in steps[:-1]] == [batch_size] * (len(steps) - 1)
+    np.testing.assert_array_equal(np.concatenate(steps), order)
+    for step in steps:
+        shares = [rank_share(step, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)]
+        assert sorted(np.concatenate(shares)) == sorted(step)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@st.composite
+def steps_with_sizes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    sizes = np.array(draw(st.lists(st.integers(0, 50), min_size=1, max_size=40)), dtype=np.int64)
+    records = draw(st.lists(st.integers(0, len(sizes) - 1), unique=True))
+    return np.array(records, dtype=np.int64), sizes
+
+
+@given(step=steps_with_sizes(), budget=st.integers(1, 120))
+def test_micro_batches_take_each_record_once_within_the_budget(step: tuple[np.ndarray, np.ndarray], budget: int):
+    records, sizes = step
+    parts = cut_by_budget(records, sizes, budget)
+    assert sorted(record for part in parts for record in part) == sorted(records)
+    for part in parts:
+        assert len(part) > 0
+        above = [record for record in part if sizes[record] > budget]
+        assert sizes[part].sum() <= budget or (above and sizes[part].sum() == sizes[above[0]] and len(above) == 1)
+
+
+@given(step=steps_with_sizes(), budget=st.integers(1, 120), shuffle=st.randoms(use_true_random=False))
+def test_micro_batches_do_not_depend_on_the_order_of_the_records(
+    step: tuple[np.ndarray, np.ndarray], budget: int, shuffle: object
+):
+    records, sizes = step
+    shuffled = records.tolist()
+    shuffle.shuffle(shuffled)  # type: ignore[attr-defined]
+    again = cut_by_budget(np.array(shuffled, dtype=np.int64), sizes, budget)
+    assert [part.tolist() for part in cut_by_budget(records, sizes, budget)] == [part.tolist() for part in again]
+
+
+def test_a_record_above_the_budget_stands_alone():
+    parts = cut_by_budget(np.arange(4), np.array([500, 3, 3, 700]), budget=10)
+    assert [part.tolist() for part in parts] == [[1, 2], [0], [3]]
+
+
+@pytest.mark.parametrize("purpose", [("order", 1), ("order", 2), ("dropout", 1), ("order",), ("order1",)])
+def test_each_purpose_has_a_seed_of_its_own(purpose: tuple[str | int, ...]):
+    all_purposes = [("order", 1), ("order", 2), ("dropout", 1), ("order",), ("order1",)]
+    seeds = {derived_seed(7, *other) for other in all_purposes if other != purpose}
+    assert derived_seed(7, *purpose) not in seeds
+    assert derived_seed(7, *purpose) != derived_seed(8, *purpose)
+    assert 0 <= derived_seed(7, *purpose) < 2**63

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.errors import NumericsError
+from models.training import trainer as trainer_module
+from models.training.order import Indices
+from models.training.trainer import LOSS, Trainer
+
+NO_DROPOUT = {"dropout": 0.0}
+RECORDS = np.array([3, 41, 7, 0, 22, 59, 13, 8, 30, 31, 32, 5])
+
+
+def gradient_of(trainer: Trainer, budget: int) -> tuple[float, Tensor]:
+    trainer.gradients.clear()
+    trainer.position.micro_budget = budget
+    trainer._backward(RECORDS)
+    return float(trainer.gradients.extra[LOSS]), trainer.gradients.gradient.clone()
+
+
+@pytest.mark.parametrize("architecture", ["gcn", "typed"])
+def test_the_cut_into_micro_batches_changes_neither_loss_nor_gradient(
+    trainer_of: Callable[..., Trainer], architecture: str
+):
+    trainer = trainer_of({**NO_DROPOUT, "architecture": architecture})
+    expected_loss, expected = gradient_of(trainer, 10**9)
+    for budget in (1, 50, 100, 300):
+        loss, gradient = gradient_of(trainer, budget)
+        assert loss == pytest.approx(expected_loss, abs=1e-6)
+        torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-6)
+
+
+def test_the_loss_of_a_step_is_the_mean_weighted_by_the_records_weights(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of(NO_DROPOUT)
+    trainer.train.weights[:] = np.linspace(0.1, 3.0, len(trainer.train))
+    loss, gradient = gradient_of(trainer, 100)
+    logits = trainer.objective.logits(trainer.train, RECORDS)  # type: ignore[attr-defined]
+    losses = functional.cross_entropy(logits, torch.from_numpy(trainer.train.labels[RECORDS]).long(), reduction="none")
+    weights = torch.from_numpy(trainer.train.weights[RECORDS]).float()
+    expected = (losses * weights).sum() / weights.sum()
+    assert loss == pytest.approx(float(expected.detach()), abs=1e-6)
+    by_autograd = torch.autograd.grad(expected, trainer.gradients.parameters)
+    torch.testing.assert_close(gradient, torch.cat([part.flatten() for part in by_autograd]), rtol=0, atol=1e-6)
+
+
+def test_the_budget_changes_no_record_of_any_step(trainer_of: Callable[..., Trainer]):
+    digests = []
+    for budget in (50, 300):
+        trainer = trainer_of({"node_budget": budget}, folder=f"run-{budget}")
+        digests.append(trainer.fit().sample_digests)
+    assert digests[0] == digests[1]
+    assert len(set(digests[0])) == 3
+
+
+def test_a_step_takes_exactly_batch_size_records_and_the_last_what_is_left(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of({"batch_size": 25, "epochs": 1})
+    sizes, step = [], trainer.step
+
+    def counting(records: Indices) -> tuple[bool, bool]:
+        sizes.append(len(records))
+        return step(records)
+
+    trainer.step = counting  # type: ignore[method-assign]
+    trainer.fit()
+    assert sizes == [25, 25, 10]
+
+
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("loss", lambda loss: loss * float("nan")),
+        ("gradient", lambda loss: loss + (loss - loss.detach()).clamp(min=0).sqrt()),
+    ],
+)
+def test_numbers_that_are_none_end_training_and_leave_the_last_checkpoint(
+    trainer_of: Callable[..., Trainer], what: str, spoil: Callable[[Tensor], Tensor]
+):
+    trainer = trainer_of(checkpoints={"every_steps": 1})
+    loss_sum = trainer.objective.loss_sum
+
+    def spoilt_from_the_third_step(examples: Any, records: Indices) -> Tensor:
+        loss = loss_sum(examples, records)
+        return spoil(loss) if trainer.position.step >= 3 else loss
+
+    trainer.objective.loss_sum = spoilt_from_the_third_step  # type: ignore[method-assign]
+    with pytest.raises(NumericsError) as caught:
+        trainer.fit()
+    assert (caught.value.what, caught.value.step) == (what, 3)
+    assert len(caught.value.record_ids) == 12
+    assert set(caught.value.record_ids) <= set(trainer.train.ids)
+    resumed = trainer_of()
+    assert resumed.position.step == 3
+    assert all(torch.isfinite(parameter).all() for parameter in resumed.objective.model.parameters())
+
+
+def scripted(trainer: Trainer, scores: list[float]) -> Trainer:
+    """The trainer with validation scores that are given."""
+    coming = iter(scores)
+    trainer.objective.metrics = lambda examples, scores: {"selection": next(coming)}  # type: ignore[method-assign]
+    return trainer
+
+
+def test_training_stops_early_and_remembers_the_best(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of({"epochs": 50, "early_stopping_patience": 2})
+    position = scripted(trainer, [0.2, 0.5, 0.4, 0.5, 0.9]).fit()
+    assert (position.epoch, position.stop_reason) == (4, "early stopping")
+    assert (position.best_score, position.best_step) == (0.5, 10)
+
+
+def test_what_is_better_by_less_than_delta_is_not_better(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of({"epochs": 50, "early_stopping_patience": 2, "early_stopping_delta": 0.05})
+    assert scripted(trainer, [0.5, 0.54, 0.55, 0.9]).fit().best_step == 5
+
+
+def test_training_that_gets_better_runs_all_epochs(trainer_of: Callable[..., Trainer]):
+    position = scripted(trainer_of({"early_stopping_patience": 1}), [0.1, 0.2, 0.3]).fit()
+    assert (position.epoch, position.stop_reason, position.best_step) == (3, "all epochs done", 15)
+
+
+def test_the_learning_rate_falls_where_the_score_stands_still(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of({"epochs": 5, "learning_rate": 0.01, "plateau_patience": 1, "plateau_factor": 0.1})
+    history = scripted(trainer, [0.5, 0.5, 0.5, 0.6, 0.5]).fit().history
+    assert [entry["learning_rate"] for entry in history] == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_history_holds_measurements_and_no_clock(trainer_of: Callable[..., Trainer]):
+    history = trainer_of().fit().history
+    measured = {"loss", "accuracy", "precision", "recall", "f1_vulnerable"}
+    for entry in history:
+        assert entry.keys() == {"epoch", "step", "train_loss", "learning_rate", *(f"val_{name}" for name in measured)}
+
+
+def test_training_learns_what_the_records_show(trainer_of: Callable[..., Trainer]):
+    settings = {**NO_DROPOUT, "epochs": 15, "learning_rate": 0.01, "plateau_patience": 50, "hidden_dim": 32}
+    history = trainer_of(settings).fit().history
+    assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
+    assert max(entry["val_accuracy"] for entry in history) > 0.8
+
+
+def test_the_parts_of_an_evaluation_are_put_together_in_the_order_of_the_records(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of()
+    everything = np.arange(len(trainer.val))
+    together = trainer.objective.scores(trainer.val, everything)
+    alone = torch.cat([trainer.objective.scores(trainer.val, everything[at : at + 1]) for at in everything])
+    torch.testing.assert_close(together, alone)
+    assert trainer.objective.model.training
+
+
+def test_the_mid_step_point_is_reached_between_backward_and_update(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    trainer = trainer_of({"epochs": 1})
+    seen = []
+
+    def reached(point: str) -> None:
+        seen.append((point, trainer.position.step, bool(trainer.gradients.gradient.any())))
+
+    monkeypatch.setattr(trainer_module, "reached", reached)
+    trainer.fit()
+    assert seen == [("mid-step", step, True) for step in range(5)] + [("evaluation", 5, True)]
+
+
+def test_steps_are_told_with_what_people_ask_for(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of({"epochs": 1})
+    trainer.fit()
+    lines = (trainer.context.run_path / "progress.jsonl").read_text().splitlines()
+    steps = [event for event in map(json.loads, lines) if event["event"] == "step"]
+    assert [event["step"] for event in steps] == [1, 2, 3, 4, 5]
+    assert steps[0].keys() == {"event", "time", "step", "num_steps", "epoch", "loss", "samples_per_second"}
+    assert {event["num_steps"] for event in steps} == {5}

@@ -1,0 +1,74 @@
+"""Nothing is claimed that was not shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.report_claims import caveats_of, findings_of, verdict_of
+
+
+def comparison(model, against, metric, difference, *, shown):
+    return {"model": model, "against": against, "metric": metric, "difference": difference, "shown": shown}
+
+
+@pytest.fixture
+def evaluation():
+    """Two models and two baselines; ``first`` beats both baselines on AUROC and only the constant on F1."""
+    comparisons = [
+        comparison("first", "constant", "f1", 0.2, shown=True),
+        comparison("first", "words", "f1", 0.1, shown=False),
+        comparison("first", "constant", "auroc", 0.2, shown=True),
+        comparison("first", "words", "auroc", 0.1, shown=True),
+        comparison("first", "second", "f1", 0.1, shown=True),
+        comparison("second", "constant", "f1", -0.2, shown=True),
+        comparison("second", "words", "f1", -0.1, shown=False),
+    ]
+    models = {name: {"title": name, "is_model": True} for name in ("first", "second")}
+    baselines = {name: {"title": name.title(), "is_model": False} for name in ("constant", "words")}
+    measured = {
+        "comparisons": comparisons,
+        "systems": models | baselines,
+        "thresholds_chosen_here": False,
+        "records_with_group_in_train": 0,
+        "num_records": 100,
+        "can_show_a_difference": True,
+    }
+    return {
+        "systems": models | baselines,
+        "splits": {"test": measured},
+        "test_opened": True,
+        "settings": {"num_resamples": 10},
+    }
+
+
+def test_a_verdict_names_the_metrics_on_which_every_baseline_is_beaten(evaluation):
+    assert verdict_of(evaluation, "test", "first") == "first is shown to be better than every baseline on AUROC."
+
+
+def test_a_verdict_names_the_baselines_that_were_beaten_on_nothing(evaluation):
+    verdict = verdict_of(evaluation, "test", "second")
+    assert verdict == "second is not shown to be better than Constant or Words on any of F1."
+
+
+def test_findings_are_told_from_the_models_own_side(evaluation):
+    (f1,) = findings_of(evaluation, "test", "second")
+    assert (f1.better, f1.worse, f1.undecided) == ((), ("first", "Constant"), ("Words",))
+    assert str(f1) == "F1: worse than first and Constant; no difference shown to Words."
+
+
+def test_a_larger_number_that_was_not_shown_is_no_finding(evaluation):
+    f1, _ = findings_of(evaluation, "test", "first")
+    assert f1.undecided == ("Words",)
+
+
+def test_every_weakness_of_a_split_is_said(evaluation):
+    assert caveats_of(evaluation, "test") == []
+    evaluation["splits"]["test"] |= {
+        "thresholds_chosen_here": True,
+        "records_with_group_in_train": 7,
+        "can_show_a_difference": False,
+    }
+    chosen, leak, few = caveats_of(evaluation, "test")
+    assert "optimistic" in chosen
+    assert "7 of 100 records share a commit with training" in leak
+    assert "raise num_resamples" in few
