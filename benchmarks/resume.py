@@ -191,9 +191,9 @@ def report(certificates: Sequence[Certificate]) -> str:
 
 
 def shares(num_kills: int, ranks: Sequence[int]) -> list[int]:
-    """Kills for each number of ranks: one rank takes what the others, a fifth each, leave."""
-    other = [num_kills // 5 if rank > 1 else 0 for rank in ranks]
-    return [count or num_kills - sum(other) for count in other]
+    """Kills for each number of ranks: the first takes what the others, a fifth each, leave."""
+    others = [num_kills // 5] * (len(ranks) - 1)
+    return [num_kills - sum(others), *others]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ def publish_phase1(
         predict: Run directory of its predictions.
         evaluate: Run directory of the metrics.
     """
-    from tasks.reports import markdown_summary, read_report_inputs, render_report, table_text  # brings matplotlib
+    from tasks.reports import markdown_summary, read_report_inputs, render_report, table_text  # brings Jinja
 
     inputs = read_report_inputs(
         runs_path, preprocess=preprocess, train={model: train}, predict={model: predict}, evaluate=evaluate

@@ -197,6 +197,10 @@ def _span(values: Iterable[float]) -> Span:
 
 
 def _widened(span: Span) -> Span:
-    """A span of no width gets one, or nothing could be placed."""
+    """A span of (nearly) no width gets one, or nothing could be placed."""
     low, high = span
-    return (low, high) if high > low else (low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0))
+    size = max(abs(low), abs(high))
+    if high - low > max(1e-12, 1e-9 * size):
+        return low, high
+    margin = 0.5 * size if size > 1e-9 else 0.5
+    return low - margin, high + margin

@@ -44,7 +44,7 @@ VULNERABLE_APIS: dict[str, str] = {
 }
 """Names of functions by what goes wrong with them."""
 
-_CALLS = re.compile(rf"(?<![\w.])(?:__builtin_)?(?:{'|'.join(VULNERABLE_APIS.values())})(?=\s*\()", re.ASCII)
+_CALLS = re.compile(rf"(?<![\w.])(?<!->)(?:__builtin_)?(?:{'|'.join(VULNERABLE_APIS.values())})(?=\s*\()", re.ASCII)
 
 
 class Trimmed(NamedTuple):

@@ -12,10 +12,10 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from models.data.records import MadeRecords, NamedFunction, RecordMaker, RecordPlan
 
@@ -24,6 +24,8 @@ BYTES_WORTH_A_WORKER = 2 << 20
 """A worker takes most of a second to start: with less text than this for each, fewer are quicker."""
 
 Chunk = list[NamedFunction]
+T = TypeVar("T")
+R = TypeVar("R")
 
 _PR_SET_PDEATHSIG = 1
 _makers: list[RecordMaker] = []  # of this process, when it is a worker
@@ -64,20 +66,25 @@ def make_chunks(plan: RecordPlan, chunks: Iterable[Chunk], num_workers: int) -> 
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(num_workers, context, initializer=_begin_worker, initargs=(plan, os.getpid()))
     try:
-        yield from _in_order(pool, iter(chunks), num_workers * CHUNKS_PER_WORKER)
+        for chunk, records in in_order(pool, _make, chunks, num_workers * CHUNKS_PER_WORKER):
+            yield MadeChunk(chunk, records)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order(pool: ProcessPoolExecutor, chunks: Iterator[Chunk], num_in_flight: int) -> Iterator[MadeChunk]:
-    waiting: deque[tuple[Chunk, Future[MadeRecords]]] = deque()
+def in_order(
+    pool: ProcessPoolExecutor, work: Callable[[T], R], chunks: Iterable[T], num_in_flight: int
+) -> Iterator[tuple[T, R]]:
+    """Each chunk with what ``work`` makes of it in the pool, in order, never more than ``num_in_flight`` at once."""
+    source = iter(chunks)
+    waiting: deque[tuple[T, Future[R]]] = deque()
     while True:
-        for chunk in islice(chunks, num_in_flight - len(waiting)):
-            waiting.append((chunk, pool.submit(_make, chunk)))
+        for chunk in islice(source, num_in_flight - len(waiting)):
+            waiting.append((chunk, pool.submit(work, chunk)))
         if not waiting:
             return
         chunk, future = waiting.popleft()
-        yield MadeChunk(chunk, future.result())
+        yield chunk, future.result()
 
 
 def _begin_worker(plan: RecordPlan, parent_pid: int) -> None:

@@ -26,6 +26,8 @@ ROOT_PATH = Path(__file__).resolve().parents[2]
 OWN_PACKAGES = ("models",)
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
 """Where a distribution is not called as its module."""
+WORKS_THROUGH = {"sklearn": ("scipy",)}
+"""Libraries that compute our results by way of another one."""
 DECIDES_NOTHING = {"pydantic", "pydantic_settings"}
 """Libraries that check settings but compute no result."""
 BY_VALUE = ROOT_PATH / "models" / "settings"
@@ -120,6 +122,7 @@ def library_versions(paths: Iterable[Path]) -> dict[str, str]:
     """Versions of Python and of the third parties that ``paths`` import, without local tags such as ``+cpu``."""
     modules = {name.split(".")[0] for path in paths for name in imported_modules(path)}
     third = modules - set(sys.stdlib_module_names) - set(OWN_PACKAGES) - DECIDES_NOTHING
+    third |= {name for module in third for name in WORKS_THROUGH.get(module, ())}
     versions = {"python": platform.python_version()}
     for module in sorted(third):
         distribution = DISTRIBUTIONS.get(module, module)

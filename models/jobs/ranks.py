@@ -66,7 +66,8 @@ def start_rank_process(execution: Execution, rank: int, rendezvous: Path) -> int
         f"--attempt={execution.attempt}",
         f"--rendezvous={rendezvous}",
     ]
-    return os.posix_spawn(sys.executable, command, os.environ)  # subprocess would want to reap it itself
+    # Not by subprocess, which would want to reap it. SIGTERM waits until the rank listens (StopSignal.install).
+    return os.posix_spawn(sys.executable, command, os.environ, setsigmask=[signal.SIGTERM])
 
 
 def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> tuple[dict[int, int], int]:

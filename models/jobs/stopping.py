@@ -28,6 +28,7 @@ class StopSignal:
         """Listen; only in the main thread of a job process."""
         signal.signal(signal.SIGTERM, self._raise)
         signal.signal(signal.SIGINT, self._raise)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # a rank is started with it blocked
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
         if self._raised and number == signal.SIGINT:

@@ -1,8 +1,8 @@
 """Dropout for the CPU, its mask drawn sixteen random bits at a time.
 
 torch's own draws a float per element from its serial generator: at the seed's size it took as long as all matrix
-products of a step. Sixteen bits are a tenth of that. They come from torch's generator, so a saved random state gives the
-same masks again, whatever the number of threads. Other devices and types take torch's own.
+products of a step. Sixteen bits are a tenth of that. They come from torch's generator, so a saved random state gives
+the same masks again, whatever the number of threads. Other devices and types take torch's own.
 
 Shape letters: any shape; no dimension has a meaning here.
 """

@@ -27,7 +27,9 @@ def open_process(compute: ComputeSettings, context: JobContext) -> Accelerator:
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsInvalid("compute.device is cuda, but torch sees no GPU here; use --compute.device cpu")
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without importing the compiler
-    torch.utils.deterministic.fill_uninitialized_memory = False  # each new tensor once with NaN: a tenth of a step
+    # By default that also fills each new tensor with NaN: a tenth of a step. Kernels that read before they write would
+    # show in the kill certificate.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     precision = resolve_precision(compute.precision, device)
     _meet_ranks(context, device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "off" else precision)

@@ -55,7 +55,7 @@ def good_rows(split: str, count: int = 4) -> list[dict[str, Any]]:
             "project": "p",
             "commit_id": f"{split}{number // 2}",
             "target": number % 2,
-            "func": f"int {split}_{number}(char *s)\n{{\n  char b[{number + 1}];\n  strcpy(b, s);\n  return b[0];\n}}\n",
+            "func": f"int {split}_{number}(char *s)\n{{\n  char b[{number + 1}];\n  strcpy(b, s);\n}}\n",
             "idx": number,
         }
         for number in range(count)

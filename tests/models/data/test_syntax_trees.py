@@ -27,8 +27,10 @@ from models.data.syntax_trees import (
 PUNCTUATION = {"(", ")", "[", "]", "{", "}", ",", ";", ":", "::", "[[", "]]", "?", "...", "\n", '"', "'"} | {
     prefix + quote for prefix in ("L", "u", "U", "u8") for quote in "'\""
 }
-PARTS = ["int f(int a)", "{", "}", "(", ")", "if (a <= 1)", "return a->b[2];", "*p = &x;", "x += 'c';", '"s"', "#if X\n",
-         "#endif\n", "// c\n", "/* c */", "goto l;", "l:", "é", "@", "\\", "struct s { int m; };", "for (;;)", "sizeof(x)"]  # fmt: skip
+PARTS = [
+    "int f(int a)", "{", "}", "(", ")", "if (a <= 1)", "return a->b[2];", "*p = &x;", "x += 'c';", '"s"', "#if X\n",
+    "#endif\n", "// c\n", "/* c */", "goto l;", "l:", "é", "@", "\\", "struct s { int m; };", "for (;;)", "sizeof(x)",
+]  # fmt: skip
 
 
 def reference(code: str) -> tuple[list[str], list[tuple[int, int]]]:
@@ -156,7 +158,7 @@ def test_directives_that_break_the_code_are_blanked() -> None:
     [
         (b"#define A \\\n  1\nx;", b"           \n   \nx;"),
         (b"#define A \\\n\n  1\n\nx;", b"           \n\n   \n\nx;"),  # doubled newlines, as in Devign
-        (b"a #b\n  # if 1\r\nc", b"a #b\n          \nc"),
+        (b"a #b\n  # if 1\r\nc", b"a #b\n         \nc"),
     ],
 )
 def test_blanking_moves_no_byte(before: bytes, after: bytes) -> None:

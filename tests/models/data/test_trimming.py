@@ -32,8 +32,7 @@ def test_calls_are_found(call: str) -> None:
 
 @pytest.mark.parametrize("code", ["my_strcpy(a)", "strcpy = 1;", "p->free(x)", "s.read(x)", "strcpyx(a)", "return 0;"])
 def test_what_is_no_call_of_them_is_not_found(code: str) -> None:
-    found = VulnerableCodeTrimmer(10).find_spans(code)
-    assert found == [] or code.startswith(("p->", "s."))
+    assert VulnerableCodeTrimmer(10).find_spans(code) == []
 
 
 def test_short_functions_are_left_alone() -> None:

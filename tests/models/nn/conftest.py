@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,5 +59,18 @@ def random_graphs() -> Callable[..., RandomGraphs]:
         pairs = pairs[:, pairs[0] != pairs[1]]
         pairs = np.unique(np.concatenate([pairs, pairs[::-1]], axis=1), axis=1)
         return RandomGraphs(store, torch.from_numpy(pairs))
+
+    return made
+
+
+@pytest.fixture
+def dense() -> Callable[..., Tensor]:
+    """The square matrix that compressed rows (of an adjacency or a relation) stand for."""
+
+    def made(matrix: Any) -> Tensor:
+        num_nodes = len(matrix.row_starts_N1) - 1
+        rows = torch.repeat_interleave(torch.arange(num_nodes), matrix.row_starts_N1.diff())
+        empty = torch.zeros(num_nodes, num_nodes, dtype=matrix.values_E.dtype)
+        return empty.index_put((rows, matrix.columns_E), matrix.values_E, accumulate=True)
 
     return made

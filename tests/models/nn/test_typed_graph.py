@@ -7,18 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.nn.typed_graph import TypedConvolution, _Gather
+from models.nn.typed_graph import TypedConvolution, _Mix
 
 
-def dense(relation: Any) -> Tensor:
-    sparse = torch.sparse_csr_tensor(relation.row_starts_N1, relation.columns_E, relation.values_E)
-    num_nodes = len(relation.row_starts_N1) - 1
-    return torch.sparse_csr_tensor(
-        sparse.crow_indices(), sparse.col_indices(), sparse.values(), size=(num_nodes, num_nodes)
-    ).to_dense()
-
-
-def test_a_typed_convolution_is_what_dense_matrices_make_of_its_formula(random_graphs: Callable[..., Any]):
+def test_a_typed_convolution_is_what_dense_matrices_make_of_its_formula(
+    random_graphs: Callable[..., Any], dense: Callable[..., Tensor]
+):
     torch.manual_seed(0)
     relations = random_graphs(9, 5).batch().relations
     layer = TypedConvolution(6, num_relations=len(relations))
@@ -34,16 +28,17 @@ def test_a_typed_convolution_is_what_dense_matrices_make_of_its_formula(random_g
     torch.testing.assert_close(found, expected)
     weights = torch.randn_like(found)
     (found * weights).sum().backward()
+    own_scales, layer.scales_RH.grad = layer.scales_RH.grad, None
     (expected * weights).sum().backward()
     torch.testing.assert_close(states.grad, twin.grad)
+    torch.testing.assert_close(own_scales, layer.scales_RH.grad)
 
 
-def test_the_gradient_of_gathering_is_right_numerically(random_graphs: Callable[..., Any]):
+def test_the_gradient_of_mixing_is_right_numerically(random_graphs: Callable[..., Any]):
     relations = random_graphs(4, 3).batch().relations
-    assert len(relations) == 6
-    for relation in relations:
-        states = torch.randn(7, 2, dtype=torch.double, requires_grad=True)
-        assert torch.autograd.gradcheck(lambda x, own=relation: _Gather.apply(x, own), (states,))
+    states = torch.randn(7, 2, dtype=torch.double, requires_grad=True)
+    scales = torch.randn(len(relations) + 1, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, s: _Mix.apply(x, s, relations), (states, scales))
 
 
 def test_directions_and_types_count(random_graphs: Callable[..., Any]):

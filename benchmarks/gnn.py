@@ -1,0 +1,257 @@
+"""Our engine beside a plain PyTorch Geometric loop: ``python -m benchmarks.gnn [--data FOLDER]``.
+
+The same model, records, batch size, threads and precision (fp32). Ours is the trainer's own step: node budget, flat
+gradients, clipping, optimiser, sample log, events. The loops take turns step by step, so that a busy moment hits all of
+them, and the ratios are taken within an epoch. That both are the same network is checked first (copied weights, equal
+logits); that they learn the same, by validation loss over several seeds. The typed architecture trains beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Literal, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.plain_pyg import PlainTraining, plain_graphs
+from benchmarks.tiny_data import write_tiny_data
+from models.evaluation.metrics import auroc, ranking_of, steps_of
+from models.jobs.contract import JobContext
+from models.jobs.events import EventStream
+from models.settings.gnn import GnnSettings
+from models.settings.train import ComputeSettings, TrainSettings
+from models.training.gnn import GraphObjective
+from models.training.job import assemble, resume
+from models.training.objective import Objective
+from models.training.order import epoch_order, step_records
+from models.training.process import open_process
+from models.training.trainer import Trainer
+
+NUM_FUNCTIONS = 1800
+MIN_SPEEDUP = 1.2
+MAX_LOGIT_DIFFERENCE = 1e-5
+MAX_LOSS_EXCESS = 0.02
+"""Validation loss that ours may stand above the plain loop's where the seeds scatter less than that [nats]."""
+Architecture = Literal["gcn", "typed"]
+
+
+class Training(Protocol):
+    """A training that is led step by step."""
+
+    def begin_epoch(self) -> None:
+        """Get ready for the first step of an epoch."""
+        ...
+
+    def step(self) -> None:
+        """The next step of the epoch."""
+        ...
+
+    def val_logits(self) -> Tensor:
+        """``(records, 2)`` on the validation records."""
+        ...
+
+
+class OurTraining:
+    """The trainer of a ``train`` job, put together as the job does.
+
+    Args:
+        settings: The job.
+        run_path: Where its run directory would be.
+    """
+
+    def __init__(self, settings: TrainSettings, run_path: Path) -> None:
+        context = JobContext(run_path, run_path, EventStream(run_path / "progress.jsonl", None))
+        accelerator = open_process(settings.compute, context)
+        self.trainer: Trainer = assemble(settings, context, accelerator, cast(type[Objective], GraphObjective))
+        resume(self.trainer, time.monotonic())
+        self._order = np.zeros(0, dtype=np.int64)
+
+    def begin_epoch(self) -> None:
+        """The order of the next epoch."""
+        position = self.trainer.position
+        position.epoch, position.step_in_epoch = position.epoch + bool(position.step), 0
+        self._order = epoch_order(len(self.trainer.train), seed=self.trainer.seed, epoch=position.epoch)
+
+    def step(self) -> None:
+        """The trainer's step."""
+        position = self.trainer.position
+        torch.set_deterministic_debug_mode("error")  # as in a job; the plain loop goes without
+        self.trainer.step(
+            step_records(self._order, step_in_epoch=position.step_in_epoch, batch_size=position.batch_size)
+        )
+        torch.set_deterministic_debug_mode("default")
+
+    def val_logits(self) -> Tensor:
+        """As the trainer's evaluation has them."""
+        everything = np.arange(len(self.trainer.val), dtype=np.int64)
+        return self.trainer.objective.scores(self.trainer.val, everything)
+
+
+@dataclass
+class Outcome:
+    """What is known of one kind of training after all seeds.
+
+    Args:
+        seconds: Of each epoch, all seeds; the first of each seed is left out, it warms up.
+        losses: Validation loss after the last epoch, one a seed.
+        f1s: F1 of label 1, likewise.
+        aurocs: Area under the ROC curve, likewise.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    f1s: list[float] = field(default_factory=list)
+    aurocs: list[float] = field(default_factory=list)
+
+
+def train_side_by_side(trainings: dict[str, Training], epochs: int, num_steps: int) -> dict[str, list[float]]:
+    """Lead all through the same number of steps, one step each in turn; seconds of every epoch."""
+    seconds: dict[str, list[float]] = {name: [] for name in trainings}
+    for _ in range(epochs):
+        spent = dict.fromkeys(trainings, 0.0)
+        for step in range(num_steps):
+            for name, training in trainings.items():
+                started = time.perf_counter()
+                if step == 0:
+                    training.begin_epoch()
+                training.step()
+                spent[name] += time.perf_counter() - started
+        for name, took in spent.items():
+            seconds[name].append(took)
+    return seconds
+
+
+def our_training(
+    data_path: Path, run_path: Path, *, architecture: Architecture, seed: int, num_threads: int
+) -> OurTraining:
+    """The job at the seed's size."""
+    settings = TrainSettings(
+        train_data=data_path / "train.jsonl",
+        val_data=data_path / "valid.jsonl",
+        model=GnnSettings(architecture=architecture),
+        seed=seed,
+        compute=ComputeSettings(device="cpu", precision="off", num_threads=num_threads),
+    )
+    run_path.mkdir(parents=True)
+    return OurTraining(settings, run_path)
+
+
+def logit_difference(ours: OurTraining, plain: PlainTraining) -> float:
+    """Largest difference of any logit on the validation records when both have the same weights."""
+    kept = {name: tensor.clone() for name, tensor in plain.model.state_dict().items()}
+    plain.model.take_weights(ours.trainer.stateful.model)
+    difference = float((ours.val_logits() - plain.val_logits()).abs().max())
+    plain.model.load_state_dict(kept)
+    return difference
+
+
+def compare(data_path: Path, *, num_threads: int, seeds: Sequence[int], epochs: int) -> bool:
+    """Train all kinds with every seed, print the table; whether the bounds held."""
+    outcomes = {name: Outcome() for name in ("plain PyG", "ours", "ours, typed")}
+    differences = []
+    train, val = (plain_graphs(data_path / f"{split}.jsonl") for split in ("train", "valid"))
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="codewarden-gnn-") as folder:
+            ours, typed = (
+                our_training(
+                    data_path, Path(folder, architecture), architecture=architecture, seed=seed, num_threads=num_threads
+                )
+                for architecture in ("gcn", "typed")
+            )
+            plain = PlainTraining(GnnSettings(), train, val, seed)
+            differences.append(logit_difference(ours, plain))
+            trainings: dict[str, Training] = {"plain PyG": plain, "ours": ours, "ours, typed": typed}
+            seconds = train_side_by_side(trainings, epochs, ours.trainer.num_steps)
+            for name, training in trainings.items():
+                book(outcomes[name], seconds[name][1:], training.val_logits(), ours.trainer)
+    print(f"{num_threads} thread(s), {len(train)} graphs, {len(seeds)} seed(s), {epochs} epochs each")
+    return report(outcomes, max(differences), len(train))
+
+
+def book(outcome: Outcome, seconds: list[float], logits: Tensor, trainer: Trainer) -> None:
+    """Add one seed."""
+    metrics = trainer.objective.metrics(trainer.val, logits.detach().numpy())
+    outcome.seconds += seconds
+    outcome.losses.append(metrics["val_loss"])
+    outcome.f1s.append(metrics["val_f1_vulnerable"])
+    ranking = ranking_of(trainer.val.labels, (logits[:, 1] - logits[:, 0]).detach().numpy())
+    outcome.aurocs.append(float(auroc(steps_of(ranking))))
+
+
+def report(outcomes: dict[str, Outcome], difference: float, num_graphs: int) -> bool:
+    """Print the table and the verdicts."""
+    plain, ours = outcomes["plain PyG"], outcomes["ours"]
+    print("                 s/epoch  records/s  speed-up  validation loss    F1             AUROC")
+    for name, outcome in outcomes.items():
+        ratio = speedup(plain, outcome)
+        print(
+            f"  {name:<12} {median(outcome.seconds):9.2f} {num_graphs / median(outcome.seconds):10.0f} {ratio:8.2f}x"
+            f"  {spread(outcome.losses)}  {spread(outcome.f1s)}  {spread(outcome.aurocs)}"
+        )
+    bounds = {
+        f"logits with the same weights differ by {difference:.1e} (<= {MAX_LOGIT_DIFFERENCE:g})": (
+            difference <= MAX_LOGIT_DIFFERENCE
+        ),
+        f"speed-up {speedup(plain, ours):.2f}x (>= {MIN_SPEEDUP})": speedup(plain, ours) >= MIN_SPEEDUP,
+        f"validation loss {mean(ours.losses) - mean(plain.losses):+.4f} to the plain loop's "
+        f"(<= {loss_excess_allowed(plain, ours):.4f})": (
+            mean(ours.losses) - mean(plain.losses) <= loss_excess_allowed(plain, ours)
+        ),
+    }
+    for phrase, holds in bounds.items():
+        print(f"  {phrase}  {'ok' if holds else 'MISSED'}")
+    return all(bounds.values())
+
+
+def speedup(plain: Outcome, other: Outcome) -> float:
+    """Median over epochs of the plain loop's seconds to the other's."""
+    return median(base / took for base, took in zip(plain.seconds, other.seconds, strict=True))
+
+
+def loss_excess_allowed(plain: Outcome, ours: Outcome) -> float:
+    """Two standard errors of the difference of the means, and at least ``MAX_LOSS_EXCESS``."""
+    if len(ours.losses) < 2:
+        return MAX_LOSS_EXCESS
+    variance = (stdev(plain.losses) ** 2 + stdev(ours.losses) ** 2) / len(ours.losses)
+    return max(MAX_LOSS_EXCESS, 2.0 * float(variance**0.5))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    return f"{mean(values):.3f} ± {stdev(values) if len(values) > 1 else 0.0:.3f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the comparison at each number of threads; 1 when a bound is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gnn", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="folder with train.jsonl and valid.jsonl of a preprocess run")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of each training [threads]")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the first number of threads [seeds]")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs of each training, at least 2 [epochs]")
+    arguments = parser.parse_args(argv)
+    if arguments.epochs < 2:
+        parser.error("--epochs must be at least 2: the first one warms up and is not timed")
+    held = []
+    with tempfile.TemporaryDirectory(prefix="codewarden-gnn-") as folder:
+        data_path = arguments.data
+        if data_path is None:
+            data_path = Path(folder, "data")
+            write_tiny_data(data_path, NUM_FUNCTIONS)
+        for turn, num_threads in enumerate(arguments.threads):
+            # Quality does not depend on the threads: the seeds are needed once.
+            seeds = range(arguments.seeds if turn == 0 else 1)
+            held.append(compare(data_path, num_threads=num_threads, seeds=seeds, epochs=arguments.epochs))
+    return int(not all(held))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

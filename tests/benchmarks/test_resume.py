@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.killing import THREADLESS, Kill, arm, refuse_threads
+from benchmarks.resume import ALLOWED_REPEATED_STEPS, Certificate, compare, draw_kill, shares
+from benchmarks.resume_cases import TINY_MODELS, registered_kinds, tiny_run
+from benchmarks.tiny_data import write_tiny_data
+from models.jobs.registry import OBJECTIVE_MODULES
+from models.store.crash_points import AFTER_HEAD, CRASH_POINTS, EVALUATION, MID_STEP, observe, reached
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Path):
+    json_path = tmp_path / "certificate.json"
+    command = [sys.executable, "-m", "benchmarks.resume", "--kills", "10", "--ranks", "1", "2", "--json", json_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    certificates: list[dict[str, Any]] = json.loads(json_path.read_text())
+    kinds = registered_kinds()
+    assert [(found["kind"], found["num_ranks"]) for found in certificates] == [(kind, n) for kind in kinds for n in (1, 2)]
+    assert all(found["holds"] and found["differing_bytes"] == 0 for found in certificates)
+    for kind in kinds:
+        own = [found for found in certificates if found["kind"] == kind]
+        assert sum(found["num_kills"] for found in own) == 10
+        assert sum(found["num_runs"] for found in own) >= 2
+        # Every named point lies in training or saving; a kill that struck elsewhere would not be among them.
+        assert sum(found["hits"].get(point, 0) for found in own for point in CRASH_POINTS) >= 8
+
+
+def test_every_registered_kind_of_model_is_covered(tmp_path: Path):
+    assert TINY_MODELS.keys() == OBJECTIVE_MODULES.keys() == set(registered_kinds())
+    for kind in registered_kinds():
+        assert tiny_run(kind, tmp_path, num_ranks=3).model.kind == kind
+
+
+MUTATIONS = """
+import json, random, sys
+from pathlib import Path
+from benchmarks import resume
+from benchmarks.resume_cases import tiny_run
+from models.training import schedule, state
+
+folder = Path(sys.argv[1])
+settings = tiny_run("gnn", folder / "data", num_ranks=1)
+resume.warm_up(settings)
+read_position = state.position_from_bytes
+
+def nothing(*_):
+    pass
+
+def with_earlier_place(content):
+    position, *rest = read_position(content)
+    position.step_in_epoch = max(position.step_in_epoch - 1, 0)
+    return position, *rest
+
+def without_loss_sum(content):
+    position, *rest = read_position(content)
+    position.loss_sum = 0.0
+    return position, *rest
+
+mutations = {
+    "none": (),
+    "random streams": (state, "load_rng", nothing),
+    "optimiser": (state, "load_optimizer", nothing),
+    "order of samples": (state, "position_from_bytes", with_earlier_place),
+    "loss of the epoch": (state, "position_from_bytes", without_loss_sum),
+    "schedule": (schedule.Plateau, "load_state_dict", nothing),
+}
+found = {}
+for name, mutation in mutations.items():
+    kept = None
+    if mutation:
+        kept = getattr(*mutation[:2])
+        setattr(*mutation)
+    certificate = resume.certify(settings, 5, random.Random(1), folder / name, allow_fresh=False)
+    if mutation:
+        setattr(*mutation[:2], kept)
+    found[name] = [certificate.holds, sorted(set(certificate.differing_files))]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def mutated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bool, list[str]]]:
+    """What the certificate says of a trainer that forgets one thing when it resumes: holds, files that differ."""
+    folder = tmp_path_factory.mktemp("mutations")
+    write_tiny_data(folder / "data", num_functions=120)
+    done = subprocess.run(
+        [sys.executable, "-c", MUTATIONS, str(folder)],
+        cwd=ROOT,
+        env={**os.environ, **THREADLESS},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, tuple[bool, list[str]]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mutation", "file"),
+    [
+        ("random streams", "last checkpoint/rng-rank0.safetensors"),
+        ("optimiser", "last checkpoint/optimizer.safetensors"),
+        ("order of samples", "history.json"),
+        ("loss of the epoch", "history.json"),
+        ("schedule", "last checkpoint/trainer.json"),
+    ],
+)
+def test_the_certificate_does_not_hold_when_something_is_forgotten(
+    mutation: str, file: str, mutated: dict[str, tuple[bool, list[str]]]
+):
+    assert mutated["none"] == [True, []]  # the same kills of the trainer as it is
+    holds, files = mutated[mutation]
+    assert not holds
+    assert file in files
+
+
+def test_kills_are_drawn_ahead_at_points_that_their_rank_reaches():
+    rng = random.Random(0)
+    drawn = [draw_kill(rng, 7, 40, num_ranks=3) for _ in range(600)]
+    assert all(7 <= kill.step < 40 for kill in drawn)
+    assert {kill.point for kill in drawn if kill.rank == 0} == set(CRASH_POINTS)
+    assert {kill.point for kill in drawn if kill.rank > 0} == {"temp-write", MID_STEP, EVALUATION}
+    assert {(kill.signal_name, kill.rank) for kill in drawn} == {(s, r) for s in ("SIGKILL", "SIGTERM") for r in range(3)}
+
+
+def test_every_kill_is_given_to_some_number_of_ranks():
+    assert shares(200, [1, 2, 3]) == [120, 40, 40]
+    assert shares(10, [1, 2]) == [8, 2]
+    assert shares(3, [1, 2]) == [3, 0]
+    assert shares(50, [2, 3]) == [40, 10]
+
+
+def test_a_kill_strikes_once_at_its_point_from_its_step_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    struck: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: struck.append(number))
+    note = tmp_path / "note"
+    try:
+        arm(Kill(2, AFTER_HEAD, "SIGTERM"), tmp_path, note, rank=1)  # another rank's
+        reached(AFTER_HEAD)
+        arm(Kill(2, AFTER_HEAD, "SIGTERM"), tmp_path, note, rank=0)
+        for point in (AFTER_HEAD, MID_STEP, AFTER_HEAD, MID_STEP, EVALUATION):
+            reached(point)
+        assert struck == []
+        for point in (AFTER_HEAD, MID_STEP, AFTER_HEAD):
+            reached(point)
+    finally:
+        observe(None)
+    assert struck == [15]
+    assert json.loads(note.read_text()) == {"step": 2, "point": AFTER_HEAD, "signal_name": "SIGTERM", "rank": 0}
+
+
+def test_bytes_that_differ_or_are_missing_are_counted():
+    certificate = Certificate("gnn", 1)
+    compare({"a": b"12345", "b": b"1", "same": b"s"}, {"a": b"12x4", "c": b"123", "same": b"s"}, certificate)
+    assert certificate.differing_bytes == 2 + 1 + 3
+    assert certificate.differing_files == ["a", "b", "c"]
+    assert not certificate.holds
+
+
+def test_a_kill_that_costs_more_than_an_interval_breaks_the_certificate():
+    assert Certificate("gnn", 1, max_repeated_steps=ALLOWED_REPEATED_STEPS).holds
+    assert not Certificate("gnn", 1, max_repeated_steps=ALLOWED_REPEATED_STEPS + 1).holds
+
+
+def test_a_process_with_threads_is_not_forked():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="forks of it could hang"):
+            refuse_threads()
+    finally:
+        done.set()
+        thread.join()
