@@ -13,13 +13,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCNConv, global_max_pool, global_mean_pool
 from torch_geometric.utils import to_undirected
 
 from models.data.columnar import open_records
 from models.settings.gnn import GnnSettings
+from models.training.order import Indices
 
 
 class PlainGraphNetwork(nn.Module):
@@ -93,6 +94,11 @@ class PlainTraining:
         """Shuffle anew."""
         self.model.train()
         self._batches = iter(self._train)
+
+    def follow(self, batches: list[Indices]) -> None:
+        """Take these records next, instead of an order of its own."""
+        graphs = self._train.dataset
+        self._batches = iter([Batch.from_data_list([graphs[record] for record in batch]) for batch in batches])
 
     def step(self) -> None:
         """Collate the next batch, and learn from it."""

@@ -94,13 +94,10 @@ class ASTParser:
         Args:
             code: Text that UTF-8 can encode.
         """
-        shape, tier, has_error = self.best_shape(code.encode())
-        if tier == "tokens":
-            shape = self._token_shape(shape)
-        return self._graph(shape, tier, has_error)
+        return self._graph(*self.best_shape(code.encode()))
 
     def best_shape(self, content: bytes) -> tuple[TreeShape, Tier, bool]:
-        """The tree to use, its tier, and whether ``content`` as it is had an error.
+        """The nodes to use, their tier, and whether ``content`` as it is had an error.
 
         A second try with preprocessor directives blanked is made only after an error, and used only for a better tier.
         """
@@ -108,14 +105,14 @@ class ASTParser:
         shape = self.shape_of(tree)
         if not tree.root_node.has_error:
             return shape, "full", False
-        tier = _tier_of(tree, shape)
+        tier = tier_of(tree, shape)
         if b"#" in content:
             second = self._parser.parse(without_directives(content))
             second_shape = self.shape_of(second)
-            second_tier = _tier_of(second, second_shape)
+            second_tier = tier_of(second, second_shape)
             if _RANKS[second_tier] < _RANKS[tier]:
-                return second_shape, second_tier, True
-        return shape, tier, True
+                shape, tier = second_shape, second_tier
+        return self._token_shape(shape) if tier == "tokens" else shape, tier, True
 
     def shape_of(self, tree: Tree) -> TreeShape:
         """Kept nodes of a tree; walks with a cursor, so depth is no limit.
@@ -223,7 +220,8 @@ def describe_grammar() -> dict[str, Any]:
     }
 
 
-def _tier_of(tree: Tree, shape: TreeShape) -> Tier:
+def tier_of(tree: Tree, shape: TreeShape) -> Tier:
+    """Which tier a tree belongs to."""
     if not tree.root_node.has_error:
         return "full"
     inner = set(shape.parents)

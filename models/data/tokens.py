@@ -91,7 +91,7 @@ class SafeTokenizer:
         sequences = self.tokenize_collapsed(codes)
         if not self.collapse_whitespace:
             return sequences
-        return [_in_raw_text(sequence, code) for sequence, code in zip(sequences, codes, strict=True)]
+        return [in_raw_text(sequence, code) for sequence, code in zip(sequences, codes, strict=True)]
 
     def tokenize_collapsed(self, codes: Sequence[str]) -> list[TokenSequence]:
         """As ``tokenize_batch``, with offsets in the text that was tokenised."""
@@ -178,7 +178,7 @@ def _sequence(encoding: Encoding) -> TokenSequence:
     return TokenSequence(np.array(encoding.ids, np.int32), np.array(encoding.offsets, np.int32).reshape(-1, 2))
 
 
-def _in_raw_text(sequence: TokenSequence, code: str) -> TokenSequence:
+def in_raw_text(sequence: TokenSequence, code: str) -> TokenSequence:
     """The same tokens, with offsets in collapsed text turned into offsets in the raw text."""
     points = np.frombuffer(code.encode("utf-32-le", "surrogatepass"), np.uint32)
     is_space = (points <= _LAST_SPACE) & _IS_SPACE[np.minimum(points, _LAST_SPACE)]

@@ -6,6 +6,7 @@ never what the label is.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Literal, NamedTuple
 
@@ -44,7 +45,14 @@ VULNERABLE_APIS: dict[str, str] = {
 }
 """Names of functions by what goes wrong with them."""
 
-_CALLS = re.compile(rf"(?<![\w.])(?<!->)(?:__builtin_)?(?:{'|'.join(VULNERABLE_APIS.values())})(?=\s*\()", re.ASCII)
+_CALLED = re.compile(r"(?<![\w.])(?<!->)[A-Za-z_]\w*+(?=\s*\()", re.ASCII)
+_VULNERABLE = re.compile(rf"(?:__builtin_)?(?:{'|'.join(VULNERABLE_APIS.values())})", re.ASCII)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def is_vulnerable_api(name: str) -> bool:
+    """Whether a function of this name often goes wrong."""
+    return _VULNERABLE.fullmatch(name) is not None
 
 
 class Trimmed(NamedTuple):
@@ -73,7 +81,7 @@ class VulnerableCodeTrimmer:
 
     def find_spans(self, code: str) -> list[tuple[int, int]]:
         """Begin and end of each name of a called vulnerable function, in characters."""
-        return [match.span() for match in _CALLS.finditer(code)]
+        return [match.span() for match in _CALLED.finditer(code) if is_vulnerable_api(match.group())]
 
     def trim(self, code: str, offsets: Ints) -> Trimmed:
         """Which tokens to keep.

@@ -104,13 +104,12 @@ def resume(trainer: Trainer, started: float) -> dict[str, Any]:
     seed_everything(derived_seed(trainer.seed, "dropout", trainer.context.rank))
     position, loaded = trainer.checkpointing.restore(trainer.stateful)
     skipped = trainer.checkpointing.skipped()
+    trainer.context.events.cut_back(int(loaded.metadata[PROGRESS_KEY]) if loaded is not None else 0)
     for phrase in skipped:
         trainer.context.events.notice(f"checkpoint not used: {phrase}", "warning")
     if position is None or loaded is None:
-        trainer.context.events.cut_back(0)
         probe_memory(trainer)
     else:
-        trainer.context.events.cut_back(int(loaded.metadata[PROGRESS_KEY]))
         trainer.position = position
         trainer.context.events.notice(f"resumed at step {position.step} from {loaded.name}")
     seconds = round(time.monotonic() - started, 3)

@@ -28,7 +28,9 @@ def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Pa
     assert done.returncode == 0, done.stdout + done.stderr
     certificates: list[dict[str, Any]] = json.loads(json_path.read_text())
     kinds = registered_kinds()
-    assert [(found["kind"], found["num_ranks"]) for found in certificates] == [(kind, n) for kind in kinds for n in (1, 2)]
+    assert [(found["kind"], found["num_ranks"]) for found in certificates] == [
+        (kind, n) for kind in kinds for n in (1, 2)
+    ]
     assert all(found["holds"] and found["differing_bytes"] == 0 for found in certificates)
     for kind in kinds:
         own = [found for found in certificates if found["kind"] == kind]
@@ -133,7 +135,9 @@ def test_kills_are_drawn_ahead_at_points_that_their_rank_reaches():
     assert all(7 <= kill.step < 40 for kill in drawn)
     assert {kill.point for kill in drawn if kill.rank == 0} == set(CRASH_POINTS)
     assert {kill.point for kill in drawn if kill.rank > 0} == {"temp-write", MID_STEP, EVALUATION}
-    assert {(kill.signal_name, kill.rank) for kill in drawn} == {(s, r) for s in ("SIGKILL", "SIGTERM") for r in range(3)}
+    assert {(kill.signal_name, kill.rank) for kill in drawn} == {
+        (s, r) for s in ("SIGKILL", "SIGTERM") for r in range(3)
+    }
 
 
 def test_every_kill_is_given_to_some_number_of_ranks():

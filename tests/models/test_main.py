@@ -82,7 +82,9 @@ LONG = {"epochs": 16, "early_stopping_patience": 16}
 
 
 def results(run_path: Path) -> dict[str, bytes]:
-    return {name: (run_path / name).read_bytes() for name in [*read(run_path / "manifest.json")["files"], "manifest.json"]}
+    return {
+        name: (run_path / name).read_bytes() for name in [*read(run_path / "manifest.json")["files"], "manifest.json"]
+    }
 
 
 def test_sigterm_saves_at_the_next_step_and_the_next_attempt_ends_with_the_bytes_of_an_undisturbed_run(
@@ -115,12 +117,15 @@ def wait_until_gone(pids: list[int]) -> None:
         time.sleep(0.02)
 
 
-def test_two_ranks_lose_one_then_leave_together_and_then_end(start: Callable[..., Child], train_document: Document):
+def test_two_ranks_end_when_one_is_killed_and_leave_together_when_asked(
+    start: Callable[..., Child], train_document: Document
+):
     document = train_document(LONG, compute={"device": "cpu", "precision": "off", "num_ranks": 2})
     first = start(document)
     first.wait_for_step(5)
     ranks = first.children()
     assert len(ranks) == 2
+    saved = read(first.run_path / "checkpoints" / "head.json")["newest"]
     os.kill(ranks[1], signal.SIGKILL)
     code, errors = first.ended()
     outcome = read(first.run_path / "outcome.json")
@@ -128,18 +133,27 @@ def test_two_ranks_lose_one_then_leave_together_and_then_end(start: Callable[...
     wait_until_gone(ranks)
 
     second = start(document)
-    second.wait_for_step(12)
-    second.process.send_signal(signal.SIGTERM)
-    code, errors = second.ended()
-    outcome = read(second.run_path / "outcome.json")
-    assert (code, outcome["outcome"], outcome["attempt"]) == (EXIT_INTERRUPTED, "interrupted", 2), errors
-    newest = second.run_path / "checkpoints" / read(second.run_path / "checkpoints" / "head.json")["newest"]
-    assert newest.name == f"step-{outcome['step']:09d}-a2"
-    assert {path.name for path in newest.glob("rng-*.json")} == {"rng-rank0.json", "rng-rank1.json"}
+    while len(second.children()) < 2:
+        time.sleep(0.01)
+    second.process.send_signal(signal.SIGTERM)  # the ranks have not even begun to listen
+    early = step_left_together(second, attempt=2)
+    assert early > int(saved.split("-")[1])
 
-    last = start(document)
-    assert last.ended()[0] == EXIT_DONE
-    assert read(last.run_path / "record.json")["attempts"][-1]["resumed_at_step"] == outcome["step"]
+    third = start(document)
+    third.wait_for_step(early + 3)
+    third.process.send_signal(signal.SIGTERM)
+    assert step_left_together(third, attempt=3) >= early + 3
+
+
+def step_left_together(child: Child, *, attempt: int) -> int:
+    """The step at which an interrupted job left, with the random states of both ranks in one checkpoint."""
+    code, errors = child.ended()
+    outcome = read(child.run_path / "outcome.json")
+    assert (code, outcome["outcome"], outcome["attempt"]) == (EXIT_INTERRUPTED, "interrupted", attempt), errors
+    newest = child.run_path / "checkpoints" / read(child.run_path / "checkpoints" / "head.json")["newest"]
+    assert newest.name == f"step-{outcome['step']:09d}-a{attempt}"
+    assert {path.name for path in newest.glob("rng-*.json")} == {"rng-rank0.json", "rng-rank1.json"}
+    return int(outcome["step"])
 
 
 def test_bad_records_in_a_job_of_two_ranks_are_refused_with_the_rank_s_own_words(
@@ -156,14 +170,17 @@ def test_bad_records_in_a_job_of_two_ranks_are_refused_with_the_rank_s_own_words
 
 @contextmanager
 def parent_that_dies(document: dict[str, Any], run_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A supervisor that starts the job tied to itself, and the job's process id."""
+    """A supervisor that starts the job tied to itself and listens to it, and the job's process id."""
     job_path = run_path.with_suffix(".json")
     job_path.write_text(json.dumps(document))
     program = (
         "import os, subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'models', *sys.argv[1:], f'--die-with-parent={os.getpid()}'])\n"
+        "command = [sys.executable, '-m', 'models', *sys.argv[1:], f'--die-with-parent={os.getpid()}']\n"
+        "child = subprocess.Popen(command, stdout=subprocess.PIPE)\n"
         "print(child.pid, flush=True)\n"
-        "child.wait()\n"
+        "for line in child.stdout:\n"
+        "    sys.stdout.buffer.write(line)\n"
+        "    sys.stdout.flush()\n"
     )
     arguments = [str(job_path), f"--run-dir={run_path}", f"--runs={run_path.parent}"]
     with subprocess.Popen(
@@ -174,7 +191,9 @@ def parent_that_dies(document: dict[str, Any], run_path: Path) -> Iterator[tuple
         yield parent, int(parent.stdout.readline())
 
 
-def test_a_job_saves_and_leaves_when_its_supervisor_is_killed(train_document: Document, tmp_path: Path):
+def test_a_job_saves_and_leaves_when_the_supervisor_that_listened_to_it_is_killed(
+    train_document: Document, tmp_path: Path
+):
     run_path = tmp_path / "run"
     with parent_that_dies(train_document(LONG), run_path) as (parent, job):
         assert parent.stdout is not None

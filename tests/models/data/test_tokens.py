@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from models.data.tokens import SafeTokenizer, TokenSequence, _in_raw_text, _sequence
+from models.data.tokens import SafeTokenizer, TokenSequence, _sequence, in_raw_text
 
 WHITESPACE = [" ", "  ", "\n", "\n\n", "\t", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u00a0", "\u2003", "\u3000"]
 WORDS = [
@@ -84,7 +84,7 @@ def test_looking_pieces_up_gives_what_the_library_gives(tokenizer: Tokenizer, co
 
     for sequence, code in zip(fast.tokenize_batch(codes), codes, strict=True):
         (encoding,) = fast._encode([" ".join(code.split())])
-        expected = _in_raw_text(_sequence(encoding), code)
+        expected = in_raw_text(_sequence(encoding), code)
         assert sequence.ids.tolist() == expected.ids.tolist()
         assert sequence.offsets.tolist() == expected.offsets.tolist()
 

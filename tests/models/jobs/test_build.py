@@ -48,7 +48,9 @@ def files_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., d
             path.write_text(text)
         monkeypatch.setattr(build, "ROOT_PATH", root)
         monkeypatch.setattr(build, "BY_VALUE", root / "models" / "settings")
-        return {path.relative_to(root).as_posix(): build.code_digest(path) for path in build.closure(["models.train.job"])}
+        return {
+            path.relative_to(root).as_posix(): build.code_digest(path) for path in build.closure(["models.train.job"])
+        }
 
     return digests
 

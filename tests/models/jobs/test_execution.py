@@ -154,9 +154,7 @@ def test_the_outcome_says_how_the_job_ended_and_whether_to_retry(
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
-def test_an_unexpected_exception_leaves_its_traceback(
-    run_with: Callable[..., Any], capsys: pytest.CaptureFixture[str]
-):
+def test_an_unexpected_exception_leaves_its_traceback(run_with: Callable[..., Any], capsys: pytest.CaptureFixture[str]):
     run_with(raises(ZeroDivisionError("by nothing")))
     printed = capsys.readouterr().err
     assert "Traceback" in printed

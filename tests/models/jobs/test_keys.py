@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from models.errors import SettingsInvalid
 from models.jobs.command_line import SETTINGS_CLASSES
@@ -115,7 +115,7 @@ def test_every_role_occurs_so_that_the_test_above_tests_something():
 
 class ManyInputs(Settings):
     kind: str = "many"
-    by_name: dict[str, InputPath] = {}
+    by_name: dict[str, InputPath] = Field(default_factory=dict)
     in_order: tuple[InputPath, ...] = ()
     maybe: InputPath | None = None
 

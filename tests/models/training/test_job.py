@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
+from models.errors import EXIT_CRASHED, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
+from models.jobs import execution
+from models.jobs.build import Build, build_of
 from models.jobs.keys import role_of
 from models.jobs.stopping import StopSignal
 from models.settings.fields import Settings
@@ -16,6 +19,7 @@ from models.settings.train import TrainSettings
 from models.store.openings import read_openings
 from models.training import gnn
 from models.training.order import epoch_order
+from models.training.trainer import Trainer
 
 Document = Callable[..., dict[str, Any]]
 RunJob = Callable[..., int]
@@ -32,6 +36,11 @@ def final_files(run_path: Path) -> dict[str, bytes]:
     newest = run_path / "checkpoints" / read(run_path / "checkpoints" / "head.json")["newest"]
     parts = {path.name: path.read_bytes() for path in newest.iterdir() if path.name != "manifest.json"}
     return {name: (run_path / name).read_bytes() for name in names} | parts
+
+
+def steps_told(run_path: Path) -> list[int]:
+    events = [json.loads(line) for line in (run_path / "progress.jsonl").read_text().splitlines()]
+    return [event["step"] for event in events if event["event"] == "step"]
 
 
 class StopAfter(StopSignal):
@@ -67,7 +76,11 @@ def incidental(cls: type[Settings], above: tuple[str, ...] = ()) -> list[tuple[s
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [pytest.param(path, value, id=f"{path[-1]}={value}") for path in incidental(TrainSettings) for value in other_values(path)],
+    [
+        pytest.param(path, value, id=f"{path[-1]}={value}")
+        for path in incidental(TrainSettings)
+        for value in other_values(path)
+    ],
 )
 def test_a_setting_that_decides_nothing_changes_no_byte(
     path: tuple[str, ...], value: Any, run_job: RunJob, train_document: Document, undisturbed: Path, tmp_path: Path
@@ -120,8 +133,39 @@ def test_a_run_stopped_after_each_step_tells_each_step_once(
     document = train_document(model={"epochs": 1})
     while run_job(document, "run", stop=StopAfter(2)) == EXIT_INTERRUPTED:
         pass
-    events = [json.loads(line) for line in (tmp_path / "run" / "progress.jsonl").read_text().splitlines()]
-    assert [event["step"] for event in events if event["event"] == "step"] == [1, 2, 3, 4, 5]
+    assert steps_told(tmp_path / "run") == [1, 2, 3, 4, 5]
+
+
+def test_a_run_begun_by_other_code_is_continued_only_when_asked_and_that_is_recorded(
+    run_job: RunJob, train_document: Document, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def changed(settings: Settings) -> Build:
+        build = build_of(settings)
+        return replace(build, files={**build.files, "models/training/trainer.py": "edited since"})
+
+    assert run_job(train_document(), "run", stop=StopAfter(8)) == EXIT_INTERRUPTED
+    monkeypatch.setattr(execution, "build_of", changed)
+    assert run_job(train_document(), "run") == EXIT_REFUSED
+    assert "models/training/trainer.py changed" in read(tmp_path / "run" / "outcome.json")["message"]
+    assert run_job(train_document(), "run", reuse_build=True) == EXIT_DONE
+    attempt = read(tmp_path / "run" / "record.json")["attempts"][-1]
+    assert attempt["resumed_at_step"] == 8
+    assert attempt["continued_other_build"] == ["models/training/trainer.py changed"]
+    assert final_files(tmp_path / "run") == final_files(undisturbed)
+
+
+def test_an_attempt_that_died_before_its_first_checkpoint_is_not_told_twice(
+    run_job: RunJob, train_document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def dies(trainer: Trainer) -> None:
+        raise RuntimeError("the machine went away")
+
+    document = train_document(model={"epochs": 1}, checkpoints={"every_steps": None})
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save", dies)
+        assert run_job(document, "run") == EXIT_CRASHED
+    assert run_job(document, "run") == EXIT_DONE
+    assert steps_told(tmp_path / "run") == [1, 2, 3, 4, 5]
 
 
 def test_a_damaged_checkpoint_is_passed_over_on_record(
@@ -274,7 +318,12 @@ def test_predicting_again_gives_the_bytes_of_the_training_and_each_opening_is_lo
 def test_predictions_of_the_best_weights_give_the_best_score(
     run_job: RunJob, undisturbed: Path, records_path: Path, tmp_path: Path
 ):
-    predict = {"kind": "predict", "model_run": str(undisturbed), "data": str(records_path), "splits": ["valid", "train"]}
+    predict = {
+        "kind": "predict",
+        "model_run": str(undisturbed),
+        "data": str(records_path),
+        "splits": ["valid", "train"],
+    }
     assert run_job(predict, "predicted") == EXIT_DONE
     rows = [json.loads(line) for line in (tmp_path / "predicted" / "predictions_valid.jsonl").read_text().splitlines()]
     hits = sum((row["probability"] > 0.5) == row["label"] for row in rows)
