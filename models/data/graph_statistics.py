@@ -14,6 +14,8 @@ import numpy as np
 
 FLOAT_BYTES = 4
 INDEX_BYTES = 8
+PLAIN_KEPT_BYTES = 3 * FLOAT_BYTES
+FUSED_KEPT_BYTES = FLOAT_BYTES
 SAFETY_MARGIN = 0.5
 """Share of the memory that may be planned for: the rest is for the library's workspaces and fragmentation."""
 SEED_MEMORY_BYTES = 16 * 2**30
@@ -41,25 +43,25 @@ class GraphMemory(NamedTuple):
 
 
 def graph_memory(
-    *, hidden_dim: int, num_layers: int, embedding_dim: int, dropout_mask_bytes: int = FLOAT_BYTES, gathers: bool = True
+    *, hidden_dim: int, num_layers: int, embedding_dim: int, kept_bytes: int = PLAIN_KEPT_BYTES, gathers: bool = True
 ) -> GraphMemory:
     """Bytes that a node and an edge cost at the peak of a training step of a graph convolution network in float32.
 
-    Kept per node from forward to backward: the embedding, and of each layer the output of the rectifier, the dropout
-    mask and the dropped-out output, which is the next layer's input. At the peak, when the backward pass enters the
-    last layer, three more arrays of the hidden width are alive: the gradient that arrives, the one that is made,
-    and the scattered gradient of the pooling. An edge costs its two ends and weight (with the self loops and the
-    transposed copy that the normalisation makes) and, where messages are gathered edge by edge, two arrays of the
-    hidden width; a product with a sparse matrix makes none.
+    Kept per node from forward to backward: the embedding, and of each layer what ``kept_bytes`` says. At the peak, when
+    the backward pass enters the last layer, three more arrays of the hidden width are alive: the gradient that arrives,
+    the one that is made, and the scattered gradient of the pooling. An edge costs its two ends and weight (with the
+    self loops and the transposed copy that the normalisation makes) and, where messages are gathered edge by edge, two
+    arrays of the hidden width; a product with a sparse matrix makes none.
 
     Args:
         hidden_dim: Width of a hidden layer.
         num_layers: Graph convolutions.
         embedding_dim: Width of a node embedding.
-        dropout_mask_bytes: Bytes of one entry of a dropout mask: 4 on a CPU (float), 1 on a GPU (bool).
+        kept_bytes: Bytes kept of each activation: ``PLAIN_KEPT_BYTES`` for rectifier, dropout mask and dropped-out
+            output apart, as on a GPU or in plain PyTorch; ``FUSED_KEPT_BYTES`` for ``rectified_dropout`` on a CPU.
         gathers: Messages are made edge by edge (plain PyG); false for sparse products.
     """
-    kept = embedding_dim * FLOAT_BYTES + num_layers * hidden_dim * (2 * FLOAT_BYTES + dropout_mask_bytes)
+    kept = embedding_dim * FLOAT_BYTES + num_layers * hidden_dim * kept_bytes
     passing = 3 * hidden_dim * FLOAT_BYTES
     edge_list = 2 * (2 * INDEX_BYTES + FLOAT_BYTES)
     messages = 2 * hidden_dim * FLOAT_BYTES if gathers else 0
@@ -82,7 +84,7 @@ def recommended_batch_size(
     memory_bytes: int,
     num_parameters: int,
     cap: int,
-    dropout_mask_bytes: int = FLOAT_BYTES,
+    kept_bytes: int = PLAIN_KEPT_BYTES,
     gathers: bool = True,
 ) -> int:
     """Graphs of the 95th percentile's size that fit into half of the memory, at least 1 and at most ``cap``.
@@ -96,14 +98,14 @@ def recommended_batch_size(
         memory_bytes: Memory of the device; on a CPU, what the process may take.
         num_parameters: Trainable parameters.
         cap: The configured batch size.
-        dropout_mask_bytes: See `graph_memory`.
+        kept_bytes: See `graph_memory`.
         gathers: See `graph_memory`.
     """
     each = graph_memory(
         hidden_dim=hidden_dim,
         num_layers=num_layers,
         embedding_dim=embedding_dim,
-        dropout_mask_bytes=dropout_mask_bytes,
+        kept_bytes=kept_bytes,
         gathers=gathers,
     )
     planned = int(memory_bytes * SAFETY_MARGIN) - parameter_memory_bytes(num_parameters)

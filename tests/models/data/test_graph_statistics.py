@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.data.graph_statistics import (
+    FUSED_KEPT_BYTES,
+    PLAIN_KEPT_BYTES,
     GraphStatistics,
     NetworkShape,
     graph_memory,
@@ -103,7 +105,11 @@ def test_memory_model_is_within_half_and_double_of_a_real_step(
     measured_bytes = json.loads(finished.stdout)
 
     each = graph_memory(
-        hidden_dim=hidden_dim, num_layers=num_layers, embedding_dim=embedding_dim, gathers=kind == "plain"
+        hidden_dim=hidden_dim,
+        num_layers=num_layers,
+        embedding_dim=embedding_dim,
+        kept_bytes=PLAIN_KEPT_BYTES if kind == "plain" else FUSED_KEPT_BYTES,
+        gathers=kind == "plain",
     )
     modelled_bytes = graphs * (nodes * each.per_node + edges * each.per_edge)
 

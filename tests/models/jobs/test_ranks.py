@@ -93,11 +93,16 @@ def test_a_killed_rank_is_lost_and_takes_the_others_along(run: Callable[..., int
 
 @pytest.mark.parametrize("programs", [(CRASHES, KILLED), (KILLED, CRASHES)])
 def test_the_exception_that_a_lost_rank_causes_in_another_is_not_the_reason(
-    run: Callable[..., int], tmp_path: Path, programs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., int], tmp_path: Path, programs: tuple[str, ...]
 ):
-    monkeypatch.setattr(ranks, "POLL_SECONDS", 0.5)  # both ends are found in one look
+    class EndedBeforeTheFirstLook(Ranks):
+        def __call__(self, execution: Execution, rank: int, rendezvous: Path) -> int:
+            pid = super().__call__(execution, rank, rendezvous)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            return pid
+
     with pytest.raises(RankLost):
-        run(Ranks(tmp_path, *programs))
+        run(EndedBeforeTheFirstLook(tmp_path, *programs))
 
 
 def test_a_rank_that_crashed_before_it_was_told_to_leave_makes_a_crash(run: Callable[..., int], tmp_path: Path):
