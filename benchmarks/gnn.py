@@ -273,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder with train.jsonl and valid.jsonl of a preprocess run")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of each training [threads]")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the first number of threads [seeds]")
-    parser.add_argument("--epochs", type=int, default=3, help="epochs of each training, at least 2 [epochs]")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs of each training, at least 2 [epochs]")
     arguments = parser.parse_args(argv)
     if arguments.epochs < 2:
         parser.error("--epochs must be at least 2: the first one warms up and is not timed")

@@ -1,11 +1,9 @@
-"""Preprocessing as the seed asked for it to be tested: ``python tests/test_preprocessing.py`` runs this file.
+"""Preprocessing as the seed asked for it to be tested: ``python -m pytest tests/test_preprocessing.py``.
 
 Each part has a thorough test of its own under ``tests/models/data``.
 """
 
 from __future__ import annotations
-
-import sys
 
 import pytest
 from tokenizers import Tokenizer
@@ -109,7 +107,3 @@ class TestGraphStatistics:
             recommended.append(statistics.summary()["recommended_batch_size"])
         assert recommended == sorted(recommended, reverse=True)
         assert recommended[0] > recommended[-1]
-
-
-if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, "-q"]))

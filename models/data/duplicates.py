@@ -125,12 +125,23 @@ class DuplicateSearch:
 
     def _near_pairs(self) -> SimilarPairs:
         """Similar pairs of distinct texts that are long enough."""
-        if self._signatures:  # one array from here on, the blocks are let go
-            self._signatures = [np.concatenate(self._signatures)]
-        signatures = self._signatures[0] if self._signatures else np.zeros((0, self.num_permutations), np.uint32)
+        signatures = self._joined_signatures()
         (long_enough,) = np.nonzero(~np.array(self._is_short, dtype=bool))
-        pairs = similar_pairs(signatures[long_enough], self.similarity)
+        chosen = signatures if len(long_enough) == len(signatures) else signatures[long_enough]
+        pairs = similar_pairs(chosen, self.similarity)
         return pairs._replace(left=long_enough[pairs.left], right=long_enough[pairs.right])
+
+    def _joined_signatures(self) -> npt.NDArray[np.uint32]:
+        """One array from here on; each block is let go as soon as it is copied."""
+        signatures = np.empty((len(self._is_short), self.num_permutations), np.uint32)
+        at = 0
+        self._signatures.reverse()
+        while self._signatures:
+            block = self._signatures.pop()
+            signatures[at : at + len(block)] = block
+            at += len(block)
+        self._signatures = [signatures]
+        return signatures
 
     def _per_split(self, chosen: npt.NDArray[np.bool_]) -> dict[str, int]:
         splits = np.array([row.split for row in self._rows], np.int64)

@@ -30,7 +30,7 @@ MIN_RECALL = 0.98
 """Share of pairs exactly at the threshold that the bands let through."""
 MAX_BUCKET_GAP = 16
 """A row is compared with this many followers in its bucket: the search stays linear when a bucket is huge."""
-VERIFY_CHUNK = 65_536
+VERIFY_CHUNK = 8_192
 
 _COMMENT = re.compile(rb'/(?:\*.*?(?:\*/|\Z)|/[^\n]*)|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL)
 _SPACE, _WORD, _PUNCTUATION = 0, 1, 2

@@ -45,7 +45,9 @@ def deciding(settings: Settings) -> dict[str, Any]:
             kept[name] = deciding(value) if isinstance(value, Settings) else _plain(value)
             if kept[name] == {}:
                 del kept[name]
-        elif role == "input" and value is not None:
+        elif role == "named input" and (value is None or not Path(value).exists()):
+            kept[name] = value
+        elif role in ("input", "named input") and value is not None:
             kept[name] = _digests(value, name)
     return kept
 
@@ -90,7 +92,7 @@ def content_digest(path: Path) -> str:
 
 
 def role_of(field: Any) -> str:
-    """The role of a pydantic field: decides, input, build or incidental."""
+    """The role of a pydantic field: decides, input, named input, build or incidental."""
     for item in field.metadata:
         if isinstance(item, Role):
             return item.name

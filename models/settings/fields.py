@@ -3,8 +3,9 @@
 A field decides the result unless its annotation says otherwise:
 
 - ``InputPath``: a path whose *content* decides; the run key takes its digest, not its name.
-- ``InBuildKey``: decides the bytes but not the question asked (ranks, threads, precision); part of the build key.
-- ``Incidental``: decides neither (intervals of saving, places, workers); a test shows equal bytes.
+- ``NAMED_INPUT``: a name, or a path of a local file or folder whose content then decides.
+- ``IN_BUILD_KEY``: decides the bytes but not the question asked (ranks, threads, precision); part of the build key.
+- ``INCIDENTAL``: decides neither (intervals of saving, places, workers); a test shows equal bytes.
 
 Settings of one kind of job are not here but in the file named after it.
 """
@@ -28,6 +29,7 @@ class Role:
 
 
 INPUT = Role("input")
+NAMED_INPUT = Role("named input")
 IN_BUILD_KEY = Role("build")
 INCIDENTAL = Role("incidental")
 

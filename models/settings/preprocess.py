@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.settings.fields import INCIDENTAL, InputPath, Settings
+from models.settings.fields import INCIDENTAL, NAMED_INPUT, InputPath, Settings
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -19,7 +19,7 @@ class PreprocessSettings(Settings):
     """Folder with train, valid and test as .jsonl or .jsonl.gz (fields func, target, project, commit_id, idx)."""
     source: str = "codexglue"
     """Name written into each record's metadata and, in capitals, into its id."""
-    tokenizer: str | None = None
+    tokenizer: Annotated[str | None, NAMED_INPUT] = None
     """Hub name or folder of a fast tokenizer; empty: a byte-level BPE is trained on the training split."""
     tokenizer_revision: str | None = None
     """Commit of the tokenizer on the hub; only with a hub name."""

@@ -179,3 +179,24 @@ def test_a_finished_run_counts_by_its_listed_files_only(tmp_path: Path):
     (tmp_path / "weights").write_text("2")
     write_manifest(tmp_path, ["weights"], kind="train", run_key="k", build_key="b")
     assert content_digest(tmp_path) != before
+
+
+def test_a_tokenizer_folder_enters_by_content_and_a_hub_name_by_name(
+    documents: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    def key(tokenizer: str) -> str:
+        return run_key(
+            SETTINGS_CLASSES["preprocess"].model_validate(documents["preprocess"] | {"tokenizer": tokenizer})
+        )
+
+    folder, twin = tmp_path / "tokenizer", tmp_path / "twin"
+    for path in (folder, twin):
+        path.mkdir()
+        (path / "vocab.json").write_text("{}")
+
+    before = key(str(folder))
+
+    assert key(str(twin)) == before
+    assert key("microsoft/codebert-base") != key("Salesforce/codet5-base")
+    (folder / "vocab.json").write_text('{"a": 0}')
+    assert key(str(folder)) != before
