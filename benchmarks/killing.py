@@ -74,7 +74,7 @@ def forked_attempt(settings: TrainSettings, run_path: Path, kill: Kill | None, n
     note_path.unlink(missing_ok=True)
     pid = os.fork()
     if pid == 0:
-        _leave(lambda: run_to_kill(settings, run_path, kill, note_path, forked_ranks=True))
+        _leave(lambda: run_to_kill(settings, run_path, kill, note_path))
     return Ended(_wait(pid), _read_note(note_path), started_at, fresh=False)
 
 
@@ -94,10 +94,8 @@ def fresh_attempt(
     return Ended(_wait(child.pid), _read_note(note_path), started_at, fresh=True)
 
 
-def run_to_kill(
-    settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path, *, forked_ranks: bool
-) -> int:
-    """Run the job in this process, with the kill waiting in it."""
+def run_to_kill(settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path) -> int:
+    """Run the job in this process, with the kill waiting in it; several ranks are forks of this process."""
     stop = StopSignal()
     stop.install()
     execution = Execution(settings, run_path, run_path.parent, stop=stop, num_ranks=settings.compute.num_ranks)
@@ -108,7 +106,7 @@ def run_to_kill(
     def start_rank(job: Execution, rank: int, rendezvous: Path) -> int:
         return _fork_rank(job, rank, rendezvous, kill, note_path)
 
-    return execute(execution, start_rank) if forked_ranks else execute(execution)
+    return execute(execution, start_rank)
 
 
 def arm(kill: Kill | None, run_path: Path, note_path: Path, *, rank: int) -> None:
@@ -215,7 +213,7 @@ def main() -> int:
     settings = parse_job(arguments.job.read_bytes())
     assert isinstance(settings, TrainSettings)
     kill = Kill(**json.loads(arguments.kill)) if arguments.kill else None
-    return run_to_kill(settings, arguments.run_dir, kill, arguments.note, forked_ranks=False)
+    return run_to_kill(settings, arguments.run_dir, kill, arguments.note)
 
 
 if __name__ == "__main__":

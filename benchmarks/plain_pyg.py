@@ -16,9 +16,9 @@ from torch.nn import functional
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCNConv, global_max_pool, global_mean_pool
-from torch_geometric.utils import to_undirected
 
 from models.data.columnar import open_records
+from models.data.geometric import geometric_data
 from models.settings.gnn import GnnSettings
 from models.training.order import Indices
 
@@ -56,15 +56,7 @@ class PlainGraphNetwork(nn.Module):
 def plain_graphs(path: Path) -> list[Data]:
     """Every record as a graph without directions, made once."""
     table = open_records(path)
-    graphs = []
-    for record in range(len(table)):
-        first, last = table.node_ptr[record], table.node_ptr[record + 1]
-        edges = slice(table.edge_ptr[record], table.edge_ptr[record + 1])
-        sources, targets = (torch.tensor(ends[edges], dtype=torch.long) for ends in (table.edge_src, table.edge_dst))
-        both_ways = to_undirected(torch.stack([sources, targets]), num_nodes=int(last - first))
-        nodes = torch.tensor(table.node_ids[first:last], dtype=torch.long)
-        graphs.append(Data(x=nodes, edge_index=both_ways, y=torch.tensor([int(table.labels[record])])))
-    return graphs
+    return [geometric_data(table, row) for row in range(len(table))]
 
 
 class PlainTraining:

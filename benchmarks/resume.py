@@ -30,13 +30,17 @@ from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES
 from models.settings.train import TrainSettings
 from models.store.crash_points import CRASH_POINTS
 
-FRESH_EVERY = 25
-"""One attempt in so many is a fresh interpreter; the others are forks of this warm process."""
+FRESH_EVERY = 12
+"""One attempt in so many is a fresh interpreter with its own hash seed; the others are forks of this warm process."""
+LEAST_HIT_SHARE = 0.8
+"""Share of drawn kills that must hit: a certificate whose kills come after the end of the run proves nothing."""
 TERM_SHARE = 0.15
 """Share of attempts that are asked to leave (SIGTERM) instead of being killed."""
 ALLOWED_REPEATED_STEPS = CHECKPOINT_STEPS + 1
 IMPORTED_BY_FIRST_USE = ("torch._dynamo", "pandas")
 """What torch's optimisers and Arrow's arrays import when first used."""
+POINTS_OF_OTHER_RANKS = ("temp-write", "mid-step", "evaluation")
+"""Rank 0 publishes and so reaches every point; the others write their parts only."""
 KILL_EXIT_CODES = {"SIGKILL": (-9, 1), "SIGTERM": (75, 0)}
 """Exit codes of the job that belong to a hit: 1 when a rank was killed, 0 when SIGTERM came with the last step."""
 
@@ -47,6 +51,7 @@ class Certificate:
 
     kind: str
     num_ranks: int
+    num_drawn: int = 0
     num_kills: int = 0
     num_runs: int = 0
     num_steps: int = 0
@@ -57,11 +62,16 @@ class Certificate:
     num_terms: int = 0
     max_repeated_steps: int = 0
     seconds: float = 0.0
+    decks: dict[bool, list[str]] = field(default_factory=dict, repr=False)
 
     @property
     def holds(self) -> bool:
-        """Whether no byte differs and no kill cost more than one interval and a step."""
-        return self.differing_bytes == 0 and self.max_repeated_steps <= ALLOWED_REPEATED_STEPS
+        """Whether no byte differs, no kill cost more than one interval and a step, and the kills did hit."""
+        return (
+            self.differing_bytes == 0
+            and self.max_repeated_steps <= ALLOWED_REPEATED_STEPS
+            and self.num_kills >= LEAST_HIT_SHARE * self.num_drawn
+        )
 
     def count(self, ended: Ended) -> None:
         """Book one attempt that was hit."""
@@ -109,13 +119,15 @@ def kill_until_done(
 ) -> None:
     """Attempts at one run until it is finished; each is hit where it was drawn, while kills are left."""
     reached_step = 0
+    decks = certificate.decks
     while True:
         kill = None
         if certificate.num_kills < num_kills:
-            kill = draw_kill(rng, reached_step, certificate.num_steps, settings.compute.num_ranks)
-        is_fresh = allow_fresh and rng.randrange(FRESH_EVERY) == 0
+            kill = draw_kill(rng, reached_step, certificate.num_steps, settings.compute.num_ranks, decks)
+            certificate.num_drawn += 1
+        is_fresh = allow_fresh and certificate.num_drawn % FRESH_EVERY == 2
         note_path = run_path.with_suffix(".note")
-        if is_fresh and settings.compute.num_ranks == 1:
+        if kill is not None and is_fresh:
             ended = fresh_attempt(settings, run_path, kill, note_path, hash_seed=rng.randrange(2))
         else:
             ended = forked_attempt(settings, run_path, kill, note_path)
@@ -132,15 +144,22 @@ def kill_until_done(
         reached_step = ended.hit.step
 
 
-def draw_kill(rng: random.Random, reached_step: int, num_steps: int, num_ranks: int) -> Kill:
-    """A step ahead, a named point, a rank, and rarely a polite signal."""
+def draw_kill(
+    rng: random.Random, reached_step: int, num_steps: int, num_ranks: int, decks: dict[bool, list[str]]
+) -> Kill:
+    """A step ahead, a named point, a rank, and rarely a polite signal.
+
+    Points come from a shuffled deck, so that each is drawn before one is drawn again.
+    """
     step = rng.randrange(reached_step, max(num_steps, reached_step + 1))
     step = min(step, reached_step + rng.randrange(2 * CHECKPOINT_STEPS + 1))
     rank = rng.randrange(num_ranks)
-    # The store's points are reached by rank 0, which publishes; the others write parts only.
-    points = CRASH_POINTS if rank == 0 else ("temp-write", "mid-step", "evaluation")
+    deck = decks.setdefault(rank == 0, [])
+    if not deck:
+        deck.extend(CRASH_POINTS if rank == 0 else POINTS_OF_OTHER_RANKS)
+        rng.shuffle(deck)
     signal_name = "SIGTERM" if rng.random() < TERM_SHARE else "SIGKILL"
-    return Kill(step, rng.choice(points), signal_name, rank)
+    return Kill(step, deck.pop(), signal_name, rank)
 
 
 def final_files(run_path: Path) -> dict[str, bytes]:
@@ -177,11 +196,11 @@ def say(line: str) -> None:
 
 def report(certificates: Sequence[Certificate]) -> str:
     """A table for people."""
-    header = "| model | ranks | kills | of them SIGTERM | fresh processes | runs compared | steps a run | steps done "
-    header += "twice per kill, at most | bytes that differ | minutes |"
-    lines = [header, "|---" * 10 + "|"]
+    header = "| model | ranks | kills drawn | that hit | of them SIGTERM | fresh processes | runs compared "
+    header += "| steps a run | steps done twice per kill, at most | bytes that differ | minutes |"
+    lines = [header, "|---" * 11 + "|"]
     lines += [
-        f"| {c.kind} | {c.num_ranks} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
+        f"| {c.kind} | {c.num_ranks} | {c.num_drawn} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
         f"| {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} | {c.seconds / 60:.1f} |"
         for c in certificates
     ]
@@ -224,7 +243,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plain(certificate: Certificate) -> dict[str, Any]:
-    return {**vars(certificate), "hits": dict(certificate.hits), "holds": certificate.holds}
+    plain = {name: value for name, value in vars(certificate).items() if name != "decks"}
+    return {**plain, "hits": dict(certificate.hits), "holds": certificate.holds}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,10 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.search(r"^\.PHONY: (.*)$", TEXT, re.M)[1].split()
+BARE = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+"""As on a user's command line, also when these tests were started by make."""
 
 
 def make(*arguments: str) -> str:
-    done = subprocess.run(["make", *arguments], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", *arguments], capture_output=True, text=True, cwd=ROOT, check=True, env=BARE
+    )
     return done.stdout
 
 

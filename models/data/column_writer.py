@@ -6,6 +6,7 @@ is in ``columnar.py``.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import shutil
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-FORMAT = "codewarden-records-1"
+FORMAT = "codewarden-records-2"
 COPY_BYTES = 4 << 20
 
 _EDGE = pa.struct([("src", pa.int32()), ("dst", pa.int32()), ("type", pa.int8())])
@@ -112,6 +113,16 @@ def _joined(parts: list[Array], name: str) -> bytes:
     return np.concatenate(parts).astype(dtype, copy=False).tobytes() if parts else b""
 
 
+def columns_sha256(flat_sha256: dict[str, str], pointers: dict[str, Array]) -> str:
+    """Digest of all columns, from those of the flat arrays and from where each record begins in them."""
+    whole = hashlib.sha256()
+    for name in FLAT_TYPES:
+        whole.update(bytes.fromhex(flat_sha256[name]))
+    for name in LENGTHS:
+        whole.update(np.ascontiguousarray(pointers[name]).data)
+    return whole.hexdigest()
+
+
 class ColumnWriter:
     """Collects columns in spool files and writes them as one Arrow file; a context manager that removes the spools.
 
@@ -122,6 +133,7 @@ class ColumnWriter:
     def __init__(self, folder: Path) -> None:
         self._path = Path(tempfile.mkdtemp(prefix=".columns-", dir=folder))
         self._spools: dict[str, IO[bytes]] = {name: (self._path / name).open("wb") for name in FLAT_TYPES}
+        self._digests = {name: hashlib.sha256() for name in FLAT_TYPES}
         self._lengths: list[Array] = [np.zeros((len(LENGTHS), 0), np.int64)]
 
     def __enter__(self) -> ColumnWriter:
@@ -142,6 +154,7 @@ class ColumnWriter:
         """Append the records of a chunk."""
         for name, content in chunk.flat.items():
             self._spools[name].write(content)
+            self._digests[name].update(content)
         self._lengths.append(chunk.lengths)
 
     def write(self, path: Path, *, jsonl_sha256: str, jsonl_bytes: int) -> None:
@@ -155,7 +168,14 @@ class ColumnWriter:
         for spool in self._spools.values():
             spool.close()
         mapped = {name: _map_file(self._path / name) for name in FLAT_TYPES}
-        schema = SCHEMA.with_metadata({"format": FORMAT, "jsonl_sha256": jsonl_sha256, "jsonl_bytes": str(jsonl_bytes)})
+        columns = {name: digest.hexdigest() for name, digest in self._digests.items()}
+        metadata = {
+            "format": FORMAT,
+            "jsonl_sha256": jsonl_sha256,
+            "jsonl_bytes": str(jsonl_bytes),
+            "columns_sha256": columns_sha256(columns, self._pointers()),
+        }
+        schema = SCHEMA.with_metadata(metadata)
         with path.open("wb") as file:
             sink = _BoundedSink(file, [content for content in mapped.values() if content is not None])
             with pa.ipc.new_file(pa.PythonFile(sink, mode="w"), schema) as writer:
@@ -163,8 +183,11 @@ class ColumnWriter:
             file.flush()
             os.fsync(file.fileno())
 
+    def _pointers(self) -> dict[str, Array]:
+        return dict(zip(LENGTHS, map(_pointer_of, np.concatenate(self._lengths, axis=1)), strict=True))
+
     def _batch(self, schema: pa.Schema, mapped: dict[str, mmap.mmap | None]) -> pa.RecordBatch:
-        pointers = dict(zip(LENGTHS, map(_pointer_of, np.concatenate(self._lengths, axis=1)), strict=True))
+        pointers = self._pointers()
         num_rows = len(pointers["id"]) - 1
         buffers = {name: pa.py_buffer(content if content is not None else b"") for name, content in mapped.items()}
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from models.data.column_writer import FORMAT, ColumnRow, ColumnWriter, column_chunk
+from models.data.column_writer import FORMAT, LENGTHS, ColumnRow, ColumnWriter, column_chunk, columns_sha256
 from models.errors import DataInvalid
 
 RECORDS_PER_CHUNK = 256
@@ -116,9 +116,26 @@ def _is_copy_of(copy: Path, jsonl_sha256: str) -> bool:
     try:
         with pa.memory_map(str(copy)) as source:
             metadata = pa.ipc.open_file(source).schema.metadata or {}
-    except pa.ArrowInvalid:  # cut off while it was copied here; made anew
+            if (metadata.get(b"format"), metadata.get(b"jsonl_sha256")) != (FORMAT.encode(), jsonl_sha256.encode()):
+                return False
+            batch = pa.ipc.open_file(source).get_batch(0)
+            batch.validate(full=True)
+    except (pa.ArrowInvalid, OSError):  # cut off or damaged while it was copied here; made anew
         return False
-    return metadata.get(b"format") == FORMAT.encode() and metadata.get(b"jsonl_sha256") == jsonl_sha256.encode()
+    return metadata.get(b"columns_sha256") == _columns_sha256(batch).encode()
+
+
+def _columns_sha256(batch: pa.RecordBatch) -> str:
+    """The digest that the writer put beside the columns, computed again from what is there."""
+    tokens, nodes, edges = (batch[name] for name in ("tokens", "nodes", "edges"))
+    flat = {"tokens": _flat(tokens.values), "nodes": _flat(nodes.values), "label": _flat(batch["label"])}
+    flat |= {name: _flat(edges.values.field(at)) for at, name in enumerate(("edge_src", "edge_dst", "edge_type"))}
+    pointers = {name: _flat(column.offsets) for name, column in zip(LENGTHS[3:], (tokens, nodes, edges), strict=True)}
+    for name in LENGTHS[:3]:
+        _, offsets, content = batch[name].buffers()
+        pointers[name] = np.frombuffer(offsets, np.int64)[: batch.num_rows + 1]
+        flat[name] = np.frombuffer(content or b"", np.uint8)[: pointers[name][-1]]
+    return columns_sha256({name: hashlib.sha256(array.data).hexdigest() for name, array in flat.items()}, pointers)
 
 
 def make_copy(path: Path, jsonl_sha256: str) -> None:

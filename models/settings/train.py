@@ -47,6 +47,8 @@ class TrainSettings(Settings):
     """Records for early stopping, learning rate and threshold."""
     test_data: InputPath | None = None
     """Sealed test records, opened once (and logged) after training has ended; empty: not opened."""
+    weights: InputPath | None = None
+    """Weight of each training record in the loss: a .jsonl of id and weight; empty: all the same."""
     model: ModelSettings = GnnSettings()
     """Kind of model, its architecture and its optimisation."""
     seed: NonNegativeInt = 42

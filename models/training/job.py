@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import distributed, nn
 
+from models.data.sample_weights import read_weights
 from models.errors import DataInvalid
 from models.jobs.contract import JobContext, JobResult
 from models.jobs.keys import run_key
@@ -68,6 +69,8 @@ def assemble(
     train = objective.load(settings.train_data, limit=limit)
     val = objective.load(settings.val_data, limit=limit)
     _refuse_overlap(settings, train, val)
+    if settings.weights is not None:
+        train.weights = read_weights(settings.weights, train.ids)
     objective.model.to(accelerator.device)
     model_settings = objective.resolve(settings.model, train, accelerator.device.type)
     if settings.quick_test:
@@ -112,6 +115,7 @@ def resume(trainer: Trainer, started: float) -> dict[str, Any]:
     else:
         trainer.position = position
         trainer.context.events.notice(f"resumed at step {position.step} from {loaded.name}")
+    trainer.objective.budget = trainer.position.micro_budget  # scores are cut as steps are
     seconds = round(time.monotonic() - started, 3)
     return {"resumed_at_step": trainer.position.step, "skipped_checkpoints": skipped, "seconds_to_start": seconds}
 

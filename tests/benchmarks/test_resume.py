@@ -36,8 +36,10 @@ def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Pa
         own = [found for found in certificates if found["kind"] == kind]
         assert sum(found["num_kills"] for found in own) == 10
         assert sum(found["num_runs"] for found in own) >= 2
-        # Every named point lies in training or saving; a kill that struck elsewhere would not be among them.
-        assert sum(found["hits"].get(point, 0) for found in own for point in CRASH_POINTS) >= 8
+        num_drawn = sum(found["num_drawn"] for found in own)
+        assert sum(found["num_kills"] for found in own) >= 0.8 * num_drawn  # the others came after the run's end
+        assert {point for found in own for point in found["hits"]} >= {MID_STEP, "temp-write", "before-head"}
+        assert sum(found["num_fresh"] for found in own) >= 1
 
 
 def test_every_registered_kind_of_model_is_covered(tmp_path: Path):
@@ -131,7 +133,8 @@ def test_the_certificate_does_not_hold_when_something_is_forgotten(
 
 def test_kills_are_drawn_ahead_at_points_that_their_rank_reaches():
     rng = random.Random(0)
-    drawn = [draw_kill(rng, 7, 40, num_ranks=3) for _ in range(600)]
+    decks: dict[bool, list[str]] = {}
+    drawn = [draw_kill(rng, 7, 40, 3, decks) for _ in range(600)]
     assert all(7 <= kill.step < 40 for kill in drawn)
     assert {kill.point for kill in drawn if kill.rank == 0} == set(CRASH_POINTS)
     assert {kill.point for kill in drawn if kill.rank > 0} == {"temp-write", MID_STEP, EVALUATION}
@@ -172,6 +175,11 @@ def test_bytes_that_differ_or_are_missing_are_counted():
     assert certificate.differing_bytes == 2 + 1 + 3
     assert certificate.differing_files == ["a", "b", "c"]
     assert not certificate.holds
+
+
+def test_kills_that_miss_break_the_certificate():
+    assert Certificate("gnn", 1, num_drawn=10, num_kills=8).holds
+    assert not Certificate("gnn", 1, num_drawn=10, num_kills=7).holds
 
 
 def test_a_kill_that_costs_more_than_an_interval_breaks_the_certificate():

@@ -144,3 +144,30 @@ def test_a_line_that_is_no_record_is_named(line: str, tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataInvalid, match="preprocess job"):
         open_records(tmp_path / "train.jsonl")
+
+
+def test_a_copy_whose_columns_were_changed_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    records = [
+        {
+            "id": f"R{i}",
+            "code": "int f;",
+            "tokens": [1, 2],
+            "token_offsets": [[0, 3], [4, 5]],
+            "ast_nodes": [1, 2, 3],
+            "edge_index": [[0, 1], [0, 2]],
+            "edge_type": [0, 0],
+            "label": i % 2,
+            "metadata": {"group": f"g{i}"},
+        }
+        for i in range(40)
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    labels = open_records(path).labels.copy()
+    copy = path.with_suffix(".arrow")
+    content = bytearray(copy.read_bytes())
+    at = content.index(labels.tobytes())
+    content[at : at + len(labels)] = bytes(1 - label for label in labels)
+    copy.write_bytes(content)
+
+    assert open_records(path).labels.tolist() == labels.tolist()

@@ -86,6 +86,17 @@ def test_workers_end_with_their_parent_however_it_ends(number: signal.Signals, t
     assert alive == []
 
 
+def wait_until_ignored(pid: int, number: signal.Signals) -> None:
+    for _ in range(600):
+        status = Path(f"/proc/{pid}/status").read_text()
+        ignored = next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1]
+        if int(ignored, 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"worker {pid} never ignored {number.name}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_worker_leaves_being_asked_to_stop_to_its_parent(tmp_path: Path) -> None:
     program = tmp_path / "endless.py"
     program.write_text(ENDLESS)
@@ -97,6 +108,7 @@ def test_a_worker_leaves_being_asked_to_stop_to_its_parent(tmp_path: Path) -> No
         assert parent.stdout.readline() == b"working\n"
         workers = [c for c in psutil.Process(parent.pid).children() if "spawn_main" in " ".join(c.cmdline())]
         for worker in workers:
+            wait_until_ignored(worker.pid, signal.SIGTERM)  # until then it is still starting
             worker.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert [worker.is_running() for worker in workers] == [True] * 2

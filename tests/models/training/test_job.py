@@ -345,3 +345,22 @@ def test_a_model_run_that_does_not_hold_is_not_predicted_with(
     code = run_job({"kind": "predict", "model_run": str(tmp_path / "trained"), "data": str(records_path)}, "predicted")
     expected = {"unfinished": (EXIT_REFUSED, "SettingsInvalid"), "weights": (1, "ObjectCorrupt")}
     assert (code, read(tmp_path / "predicted" / "outcome.json")["error"]) == expected[damage]
+
+
+def test_weights_from_a_file_are_those_of_the_loss_and_equal_ones_change_no_byte(
+    run_job: Callable[..., int], train_document: Callable[..., dict[str, Any]], tmp_path: Path
+):
+    document = train_document()
+    ids = [json.loads(line)["id"] for line in Path(document["train_data"]).read_text().splitlines()]
+
+    def best_with(name: str, weight_of: Callable[[int], float]) -> bytes:
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({"id": i, "weight": weight_of(n)}) + "\n" for n, i in enumerate(ids)))
+        assert run_job(document | {"weights": str(path)}, name) == 0
+        return (tmp_path / name / "best_model.safetensors").read_bytes()
+
+    assert run_job(document, "without") == 0
+    without = (tmp_path / "without" / "best_model.safetensors").read_bytes()
+
+    assert best_with("equal", lambda _: 1.0) == without
+    assert best_with("uneven", lambda n: 0.1 + n % 3) != without
