@@ -53,6 +53,7 @@ bench: $(READY) ## speed and memory, side by side, printed as ratios
 	$(BIN)/python -m benchmarks
 
 server: $(READY) ## Prefect server, work pool, automations, all deployments and a worker; again is harmless
+	@$(BIN)/python -m models.data.generated runs/demo-data
 	$(BIN)/python -m deployments.server up
 
 lock: $(READY) ## write requirements.lock from what is installed

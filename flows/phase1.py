@@ -65,7 +65,7 @@ class Phase1Settings(Settings):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Coverage of the intervals."""
     compute: ComputeSettings = ComputeSettings()
-    """Device, precision, ranks and threads of training; prediction takes its threads."""
+    """Device, precision, ranks and threads of training; prediction takes all but the ranks."""
     checkpoints: CheckpointSettings = CheckpointSettings()
     """When training progress is saved."""
     patience: SupervisionSettings = SupervisionSettings()
@@ -162,7 +162,7 @@ def predict_job(settings: Phase1Settings, model_path: Path, records_path: Path) 
         model_run=model_path,
         data=records_path,
         open_test=settings.open_test or None,
-        num_threads=settings.compute.num_threads,
+        compute=settings.compute.model_copy(update={"num_ranks": 1}),
     )
 
 

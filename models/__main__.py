@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.errors import CodewardenError
+from models.errors import CodewardenError, SettingsInvalid
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def _run_file(arguments: Sequence[str]) -> int:
         die_with_parent(options.die_with_parent)
     stop = StopSignal()
     stop.install()
-    settings = parse_job(options.job.read_bytes())
+    settings = parse_job(_read(options.job))
     num_ranks = settings.compute.num_ranks if isinstance(settings, TrainSettings) else 1
     execution = Execution(
         settings,
@@ -55,6 +55,13 @@ def _run_file(arguments: Sequence[str]) -> int:
         rendezvous=options.rendezvous,
     )
     return run_attempt(execution) if options.rank is not None else execute(execution)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsInvalid(f"job file {path} cannot be read: {error.strerror}; give the path of one") from None
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -13,7 +13,6 @@ bounded.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -25,9 +24,9 @@ from pydantic import PositiveFloat, PositiveInt
 from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused
 from models.jobs.layout import CHECKPOINTS_FOLDER, RunPlan, is_finished
 from models.settings.fields import Settings
+from models.store.head import published_step
 from tasks.launchers.contract import Event, JobEnd, JobState, LaunchedJob, Launcher
 
-HEAD_FILE = "head.json"
 EVENTS_WAIT_SECONDS = 1.0
 PHASE_LIMITS = {"start": "start", "load": "load", "read": "load", "train": "train", "eval": "eval", "save": "save"}
 """Which limit a phase has, by the names of ``models.jobs.events``; all others share one."""
@@ -143,15 +142,9 @@ def supervise(
 
 
 def newest_step(run_path: Path) -> int:
-    """Step of the newest checkpoint; -1 when there is none.
-
-    A generation is named ``step-000000012-a3``: step 12, written by attempt 3.
-    """
-    path = run_path / CHECKPOINTS_FOLDER / HEAD_FILE
-    if not path.exists():
-        return -1
-    newest = json.loads(path.read_text()).get("newest")
-    return int(str(newest).split("-")[1]) if newest else -1
+    """Step of the newest checkpoint; -1 when there is none, or the head is damaged until the job recovers it."""
+    step = published_step(run_path / CHECKPOINTS_FOLDER)
+    return -1 if step is None else step
 
 
 def _attempt(

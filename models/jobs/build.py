@@ -1,7 +1,8 @@
 """The build key: with which code and machine a question is answered.
 
 Digest of the import closure of the kind's entry modules (syntax trees without docstrings, so that a comment costs
-nothing), the versions of the libraries they use, and device class, precision, ranks and threads.
+nothing), the versions of the libraries they use, and device class, precision, ranks and threads; the device's memory too
+where it decides the batch size.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.jobs.hardware import device_class, resolve_device, resolve_precision
+from models.jobs.hardware import device_class, memory_gib, resolve_device, resolve_precision
 from models.jobs.keys import build_settings, sha256_of
 from models.jobs.registry import entry_modules
 from models.settings.fields import Settings
+from models.settings.train import TrainSettings
 
 ROOT_PATH = Path(__file__).resolve().parents[2]
 OWN_PACKAGES = ("models",)
@@ -72,6 +74,8 @@ def build_of(settings: Settings) -> Build:
         machine["device"] = resolve_device(machine["device"])
         machine["precision"] = resolve_precision(machine["precision"], machine["device"])
     machine["device_class"] = device_class(machine.get("device", "cpu"))
+    if isinstance(settings, TrainSettings) and settings.model.auto_batch_size:
+        machine["memory_gib"] = memory_gib(machine["device"])  # it decides the batch size, and so the result
     return Build(
         files={path.relative_to(ROOT_PATH).as_posix(): code_digest(path) for path in paths},
         libraries=library_versions(paths),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from functools import cache
 from pathlib import Path
+
+from models.errors import SettingsInvalid
 
 _DECIDING_FLAGS = ("amx_bf16", "amx_int8", "amx_tile", "avx", "avx2", "fma")
 _DECIDING_PREFIXES = ("avx512", "avx_")
@@ -32,13 +35,38 @@ def gpu_class() -> tuple[str, float] | None:
     """Name and compute capability of the first GPU that this build of torch could use, or ``None``."""
     if "+cpu" in importlib.metadata.version("torch") or not Path("/dev/nvidia0").exists():
         return None
-    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader", "--id=0"]
+    answer = _ask_gpu("name,compute_cap")
+    if answer is None:
+        return None
+    name, _, capability = answer.rpartition(",")
+    return name.strip(), float(capability)
+
+
+@cache
+def memory_gib(device: str) -> int:
+    """Memory of the whole device, rounded [GiB]: machines of one kind differ by what their firmware keeps.
+
+    Raises:
+        SettingsInvalid: the memory of the GPU cannot be told. Not retried.
+    """
+    if device != "cuda":
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    answer = _ask_gpu("memory.total")
+    if answer is None:
+        raise SettingsInvalid(
+            "auto_batch_size needs the memory of the GPU, and nvidia-smi tells none here; give model.batch_size instead"
+        )
+    return round(float(answer.split()[0]) / 1024)  # "143771 MiB"
+
+
+def _ask_gpu(fields: str) -> str | None:
+    """What ``nvidia-smi`` says of the first GPU; ``None`` where it says nothing."""
+    query = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader", "--id=0"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    name, _, capability = answer.strip().splitlines()[0].rpartition(",")
-    return name.strip(), float(capability)
+    return answer.strip().splitlines()[0]
 
 
 def resolve_device(asked: str) -> str:

@@ -5,13 +5,15 @@ The label is for people; a run is looked up by its keys. No learning library is 
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.errors import BuildDiffers, ObjectCorrupt, ObjectMissing
+from models.errors import BuildDiffers, ObjectCorrupt, ObjectMissing, SettingsInvalid
 from models.jobs.build import Build, build_of
 from models.jobs.contract import MANIFEST_FILE, RESULT_FILE
 from models.jobs.keys import run_key
@@ -19,10 +21,13 @@ from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import TrainSettings
+from models.store.filesystem import disk_errors
 from models.store.manifest import verify_manifest
 
 BUILD_FILE = "build.json"
 CHECKPOINTS_FOLDER = "checkpoints"
+NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS}
+"""What the system says of a path where no run can lie, now or later."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,30 @@ def plan_run(settings: Settings, runs_path: Path, *, reuse_build: bool = False) 
         reused = unfinished[-1]
         run_path = reused.path
     return RunPlan(kind, folder.name.rpartition("-")[0], key, build.key, build, run_path, others, reused)
+
+
+def make_run_folder(run_path: Path) -> None:
+    """Make the run directory, and see that it can be written to.
+
+    Raises:
+        SettingsInvalid: no run can lie there. Not retried.
+        StoreUnavailable: the disk refuses for now, such as when it is full. Retried.
+    """
+    try:
+        run_path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(run_path, os.W_OK | os.X_OK)
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            with disk_errors(run_path):
+                raise
+        problem = error.strerror or str(error)
+    else:
+        if writable:
+            return
+        problem = "it cannot be written to"
+    raise SettingsInvalid(
+        f"no run can lie in {run_path}: {problem}; choose another --runs (run root) or --output-dir (run directory)"
+    ) from None
 
 
 def is_finished(run_path: Path) -> bool:

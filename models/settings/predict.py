@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from models.settings.fields import IN_BUILD_KEY, InputPath, Settings
+from pydantic import model_validator
+
+from models.settings.fields import InputPath, Settings
+from models.settings.train import ComputeSettings
 
 
 class PredictSettings(Settings):
@@ -19,5 +22,11 @@ class PredictSettings(Settings):
     """Splits to score."""
     open_test: str | None = None
     """Purpose of opening the sealed test split, written into openings.jsonl; empty: it stays sealed."""
-    num_threads: Annotated[int, IN_BUILD_KEY] = 1
-    """Threads [threads]."""
+    compute: ComputeSettings = ComputeSettings()
+    """Device, precision and threads; scoring is the work of one process."""
+
+    @model_validator(mode="after")
+    def _one_process(self) -> PredictSettings:
+        if self.compute.num_ranks != 1:
+            raise ValueError("compute.num_ranks must be 1: a prediction runs in one process")
+        return self

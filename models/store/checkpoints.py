@@ -40,7 +40,6 @@ class CheckpointStore:
         keep: Newest generations to keep, at least 1; what they name as best is kept besides, and what that names.
         filesystem: How files are written.
         identity: Digests of the run, such as run key and build key; a checkpoint with others is refused.
-        allow_other_identity: Take it nevertheless (``--reuse-build``).
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class CheckpointStore:
         keep: int,
         identity: dict[str, str],
         filesystem: Filesystem | None = None,
-        allow_other_identity: bool = False,
     ) -> None:
         if keep < 1:
             raise ValueError(f"keep must be at least 1, got {keep}")
@@ -59,7 +57,6 @@ class CheckpointStore:
         self._attempt = attempt
         self._keep = keep
         self._identity = dict(identity)
-        self._allow_other_identity = allow_other_identity
         self._filesystem = filesystem if filesystem is not None else LocalFilesystem()
         self._folders = GenerationFolders(root, self._filesystem)
         self._pointer = HeadPointer(LocalObjects(root, self._filesystem), self._folders)
@@ -251,7 +248,7 @@ class CheckpointStore:
 
     def _check_identity(self, found: dict[str, str]) -> None:
         differences = identity_differences(found, self._identity)
-        if differences and not self._allow_other_identity:
+        if differences:
             raise BuildDiffers(self._root.parent, differences)
 
     def _free_name(self, staged: GenerationName) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from models.errors import HeadConflict, ObjectCorrupt, ObjectMissing, StoreUnavailable
@@ -54,6 +55,24 @@ class Head:
             return cls(**{**body, "generations": tuple(body["generations"])})
         except (KeyError, TypeError) as error:
             raise ObjectCorrupt(HEAD_KEY, "the fields of a head", repr(error)) from error
+
+
+def published_head(root: Path) -> Head | None:
+    """The head of the checkpoints in ``root`` for who only watches; ``None`` where there is none, or it is damaged.
+
+    Nothing is recovered and nothing is said: the next attempt of the job does both.
+    """
+    try:
+        return Head.from_bytes((root / HEAD_KEY).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ObjectCorrupt):
+        return None
+
+
+def published_step(root: Path) -> int | None:
+    """Step of the newest generation that the head in ``root`` names; ``None`` where it names none."""
+    head = published_head(root)
+    name = GenerationName.parse(head.newest) if head is not None and head.newest is not None else None
+    return name.step if name is not None else None
 
 
 def identity_differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:

@@ -7,7 +7,6 @@ from models.jobs.contract import MANIFEST_FILE, JobContext, JobResult
 from models.jobs.keys import run_key
 from models.jobs.registry import train_settings_of
 from models.settings.predict import PredictSettings
-from models.settings.train import ComputeSettings
 from models.store.manifest import verify_manifest
 from models.training import state
 from models.training.job import BEST_FILE
@@ -28,7 +27,7 @@ def run(settings: PredictSettings, context: JobContext, *, objective_class: type
         raise SettingsInvalid(f"model_run: {settings.model_run} is not finished (no {MANIFEST_FILE}); finish it first")
     verify_manifest(settings.model_run)
     trained = train_settings_of(settings)
-    accelerator = open_process(ComputeSettings(num_threads=settings.num_threads), context)
+    accelerator = open_process(settings.compute, context)
     objective = objective_class(trained.model)
     state.load_model(objective.model, (settings.model_run / BEST_FILE).read_bytes())
     objective.model.to(accelerator.device)

@@ -26,6 +26,10 @@ def open_process(compute: ComputeSettings, context: JobContext) -> Accelerator:
     device = resolve_device(compute.device)
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsInvalid("compute.device is cuda, but torch sees no GPU here; use --compute.device cpu")
+    if device == "cuda":
+        # cuBLAS is deterministic only with a workspace of a fixed size, read when its first handle is made; without it
+        # the "error" below would end training at the first matrix product. Not tested: CI has no GPU.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without importing the compiler
     # By default that also fills each new tensor with NaN: a tenth of a step. Kernels that read before they write would
     # show in the kill certificate.

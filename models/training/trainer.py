@@ -165,6 +165,9 @@ class Trainer:
     def _backward(self, records: Indices) -> None:
         """Gradients of this rank's share; the loss is normalised over the weights of the whole step."""
         total_weight = float(self.train.weights[records].sum())
+        if not (math.isfinite(total_weight) and total_weight > 0):
+            ids = [self.train.ids[r] for r in records]
+            raise NumericsError(f"mean loss over a total weight of {total_weight:g}", step=self.position.step, record_ids=ids)
         own = rank_share(records, rank=self.context.rank, num_ranks=self.context.num_ranks)
         for part in cut_by_budget(own, self.train.sizes, self.position.micro_budget):
             with self.accelerator.autocast():

@@ -26,7 +26,7 @@ from typing import IO
 
 from models.errors import EXIT_BUSY, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
 from models.jobs.contract import LOCK_FILE, OUTCOME_FILE
-from models.jobs.layout import RunPlan
+from models.jobs.layout import RunPlan, make_run_folder
 from models.settings.fields import Settings
 from models.store.filesystem import disk_errors
 from tasks.launchers import tied_child
@@ -69,9 +69,10 @@ class LocalProcess:
         """Start the job in ``plan.run_path``, or attach to the supervisor or child that holds it.
 
         Raises:
+            SettingsInvalid: no run can lie in the run directory. Not retried.
             StoreUnavailable: the disk refuses. Retried.
         """
-        plan.run_path.mkdir(parents=True, exist_ok=True)
+        make_run_folder(plan.run_path)
         launch_lock = try_lock(plan.run_path / LAUNCH_LOCK_FILE)
         if launch_lock is None:
             return AttachedJob(plan.run_path)
@@ -83,8 +84,6 @@ class LocalProcess:
             with disk_errors(job_path):
                 _write_atomically(job_path, settings.model_dump_json(indent=2) + "\n")
             command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
-            if plan.reused is not None:
-                command.append("--reuse-build")
             if plan.reused is not None:
                 command.append("--reuse-build")
             return ChildJob(plan.run_path, command, job_environment(settings, os.environ), launch_lock)

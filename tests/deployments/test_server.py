@@ -67,7 +67,7 @@ def test_a_schedule_really_makes_a_run(prefect_client):
 @pytest.mark.server
 def test_phase1_is_deployed_as_its_configuration_file_says(prefect_client):
     deployment = prefect_client.read_deployment_by_name("phase1/phase1")
-    configured = yaml.safe_load((ROOT / "configs/phase1/codexglue.yaml").read_text())
+    configured = yaml.safe_load((ROOT / "configs/phase1/demo.yaml").read_text())
 
     assert deployment.entrypoint == "flows.phase1.phase1"
     assert deployment.parameters == {"settings": configured}

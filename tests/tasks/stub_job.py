@@ -62,8 +62,7 @@ def parse() -> argparse.Namespace:
 def train(run_path: Path, arguments: argparse.Namespace, attempt: int) -> int:
     head_path = run_path / "checkpoints" / "head.json"
     head_path.parent.mkdir(exist_ok=True)
-    newest = json.loads(head_path.read_text())["newest"] if head_path.exists() else "step-000000000-a0"
-    first_step = int(newest.split("-")[1]) + 1
+    first_step = (published_step(head_path.parent) or 0) + 1
     for step in range(first_step, arguments.steps + 1):
         time.sleep(arguments.step_seconds)
         if arguments.kill_at_start:
@@ -74,7 +73,8 @@ def train(run_path: Path, arguments: argparse.Namespace, attempt: int) -> int:
             tell("phase", phase="save")
             return leave(run_path, "interrupted", 75, attempt, arguments)
         tell("step", step=step, num_steps=arguments.steps, epoch=0, loss=0.5, samples_per_second=10.0)
-        head_path.write_text(json.dumps({"newest": f"step-{step:09d}-a{attempt}"}))
+        name = f"step-{step:09d}-a{attempt}"
+        head_path.write_bytes(Head(name, None, (name,), attempt, "stub", {}).to_bytes())
         if arguments.kill_each and step - first_step + 1 >= arguments.kill_each and step < arguments.steps:
             os.kill(os.getpid(), signal.SIGKILL)
     tell("epoch", epoch=0, num_epochs=1, f1=0.5)
