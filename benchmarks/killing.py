@@ -22,6 +22,7 @@ from models.jobs.execution import Execution, execute, run_attempt
 from models.jobs.registry import parse_job
 from models.jobs.stopping import StopSignal, die_with_parent
 from models.settings.train import TrainSettings
+from models.store import head
 from models.store.crash_points import MID_STEP, observe
 
 ATTEMPT_TIMEOUT_SECONDS = 120.0
@@ -127,11 +128,7 @@ def arm(kill: Kill | None, run_path: Path, note_path: Path, *, rank: int) -> Non
 
 def published_step(run_path: Path) -> int:
     """Step of the newest generation; 0 before the first."""
-    try:
-        newest = json.loads((run_path / "checkpoints" / "head.json").read_bytes()).get("newest")
-    except FileNotFoundError:
-        return 0
-    return int(newest.split("-")[1]) if newest else 0
+    return head.published_step(run_path / "checkpoints") or 0
 
 
 def without_threads(module: str) -> None:

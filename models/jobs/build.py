@@ -1,8 +1,8 @@
 """The build key: with which code and machine a question is answered.
 
 Digest of the import closure of the kind's entry modules (syntax trees without docstrings, so that a comment costs
-nothing), the versions of the libraries they use, and device class, precision, ranks and threads; the device's memory too
-where it decides the batch size.
+nothing), the versions of the libraries they use, and device class, precision, ranks and threads; the device's memory
+too where it decides the batch size.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import IO, Annotated, Any
 from models.errors import EXIT_DONE, EXIT_REFUSED
 from models.jobs.execution import Execution, execute
 from models.jobs.layout import plan_run, read_result
+from models.jobs.ranks import RetoldRanks
 from models.jobs.registry import OBJECTIVE_MODULES
 from models.jobs.stopping import StopSignal
 from models.settings.command_line import parse_command
@@ -67,9 +68,8 @@ class ReadableEvents:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Take one event, or the line's end that follows it."""
-        if text.strip():
-            self._stream.write(in_words(json.loads(text)) + "\n")
+        """Take one event, or a line that a library printed."""
+        self._stream.write(in_words(json.loads(text)) + "\n" if text.startswith('{"event"') else text)
         return len(text)
 
     def flush(self) -> None:
@@ -109,11 +109,10 @@ def run_command(argv: Sequence[str]) -> int:
     stop = StopSignal()
     stop.install()
     num_ranks = settings.compute.num_ranks if isinstance(settings, TrainSettings) else 1
-    code = execute(
-        Execution(
-            settings, run_path, options.runs, ReadableEvents(sys.stdout), stop, options.reuse_build, num_ranks=num_ranks
-        )
-    )
+    echo = ReadableEvents(sys.stdout)
+    execution = Execution(settings, run_path, options.runs, echo, stop, options.reuse_build, num_ranks=num_ranks)
+    with RetoldRanks(echo) as start_rank:
+        code = execute(execution, start_rank)
     if code == EXIT_DONE:
         sys.stdout.write(json.dumps(read_result(run_path)["numbers"], indent=1) + f"\nrun directory: {run_path}\n")
     return code
@@ -122,6 +121,8 @@ def run_command(argv: Sequence[str]) -> int:
 def _parse(kind: str, arguments: list[str]) -> tuple[Settings, RunOptions]:
     prog = f"python -m models {kind}"
     aliases: dict[str, str] = {"run-dir": "output_dir"}
+    if kind == "predict":
+        aliases["num-threads"] = "compute.num_threads"
     if kind == "train":
         aliases |= TRAIN_ALIASES
         if arguments and arguments[0] in OBJECTIVE_MODULES:

@@ -26,6 +26,7 @@ from models.errors import (
 from models.jobs.build import Build, build_of
 from models.jobs.contract import (
     LOCK_FILE,
+    MANIFEST_FILE,
     OUTCOME_FILE,
     PROGRESS_FILE,
     RECORD_FILE,
@@ -36,16 +37,24 @@ from models.jobs.contract import (
 )
 from models.jobs.events import EventEcho, EventStream
 from models.jobs.keys import input_digests, run_key
-from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER, holds_checkpoints, is_finished
+from models.jobs.layout import (
+    BUILD_FILE,
+    CHECKPOINTS_FOLDER,
+    holds_checkpoints,
+    is_finished,
+    make_run_folder,
+)
 from models.jobs.provenance import experiment_config, git_state, machine_state
+from models.jobs.question import QUESTION_FILE, question_differences, question_of
 from models.jobs.ranks import StartRank, outcome_path_of, run_ranks, start_rank_process
 from models.jobs.registry import entry_of
 from models.jobs.stopping import StopSignal
 from models.settings.fields import Settings
 from models.settings.train import TrainSettings
 from models.store.filesystem import LocalFilesystem
+from models.store.head import published_head
 from models.store.lock import RunLock
-from models.store.manifest import read_manifest, write_manifest
+from models.store.manifest import write_manifest
 
 EXPERIMENT_FILE = "exp_config.json"
 OUTCOME_OF_EXIT = {0: "done", 2: "refused", 75: "interrupted"}
@@ -95,31 +104,47 @@ def execute(execution: Execution, start_rank: StartRank = start_rank_process) ->
         start_rank: Starts one rank of a job that has several.
 
     Returns:
-        The exit code; ``outcome.json`` says more.
+        The exit code; ``outcome.json`` says more, unless the directory holds another run, which is left as it is.
+
+    Raises:
+        SettingsInvalid: no run can lie in the run directory. Not retried.
+        StoreUnavailable: the disk refuses the directory or its lock. Retried.
     """
-    execution.run_path.mkdir(parents=True, exist_ok=True)
+    make_run_folder(execution.run_path)
     lock = RunLock(execution.run_path / LOCK_FILE)
     if not lock.try_acquire():
-        busy = RunBusy(execution.run_path, f"process {lock.holder_pid()}")
-        print(busy, file=sys.stderr)  # noqa: T201  the outcome file belongs to the holder
-        return busy.exit_code
+        # The outcome file belongs to the holder.
+        return _say(RunBusy(execution.run_path, f"process {lock.holder_pid()}"))
     try:
-        if is_finished(execution.run_path):
-            _refuse_other_question(execution)
-            write_outcome(execution, EXIT_DONE, "was finished before; verified")
-            return EXIT_DONE
-        execution = prepare(execution)
-        if execution.num_ranks == 1:
-            return run_attempt(execution)
-        return run_ranks(execution, execution.num_ranks, start_rank)
-    except CodewardenError as error:
-        return _end(execution, error.exit_code, error)
+        return _execute_locked(execution, start_rank)
     finally:
         lock.release()
 
 
-def prepare(execution: Execution) -> Execution:
+def _execute_locked(execution: Execution, start_rank: StartRank) -> int:
+    finished = is_finished(execution.run_path)
+    try:
+        question = question_of(execution.settings)
+        others = question_differences(execution.run_path, question)
+        if others and (finished or _holds_work(execution.run_path)):
+            return _say(_other_question(execution.run_path, others))
+        if finished:
+            write_outcome(execution, EXIT_DONE, "was finished before; verified")
+            return EXIT_DONE
+        execution = prepare(execution, question)
+        if execution.num_ranks == 1:
+            return run_attempt(execution)
+        return run_ranks(execution, execution.num_ranks, start_rank)
+    except CodewardenError as error:
+        return _say(error) if finished else _end(execution, error.exit_code, error)
+
+
+def prepare(execution: Execution, question: dict[str, Any]) -> Execution:
     """Write what is known before the job begins; counts the attempt.
+
+    Args:
+        execution: What is to run.
+        question: What it answers, as ``question_of`` says; a run that holds work answers the same.
 
     Raises:
         BuildDiffers: the run holds checkpoints of another build, and ``reuse_build`` is off. Not retried.
@@ -134,8 +159,8 @@ def prepare(execution: Execution) -> Execution:
     holds_progress = holds_checkpoints(run_path)
     if differences and holds_progress and not execution.reuse_build:
         raise BuildDiffers(run_path, differences)
-    if differences and not holds_progress:
-        LocalFilesystem().remove_tree(run_path / CHECKPOINTS_FOLDER)  # an empty head that names the other build
+    if not holds_progress and (differences or question_differences(run_path, question)):
+        LocalFilesystem().remove_tree(run_path / CHECKPOINTS_FOLDER)  # an empty head that names the other run
     record["attempts"].append(
         {
             "attempt": attempt,
@@ -147,6 +172,7 @@ def prepare(execution: Execution) -> Execution:
     )
     settings_json = execution.settings.model_dump(mode="json")
     _write_json(run_path / RECORD_FILE, record)
+    _write_json(run_path / QUESTION_FILE, question)
     _write_json(run_path / SETTINGS_FILE, settings_json)
     if begun_by is None or not holds_progress:
         _write_json(run_path / BUILD_FILE, build.to_json())
@@ -225,28 +251,36 @@ def write_outcome(execution: Execution, exit_code: int, message: str, error: Bas
     )
 
 
-def _refuse_other_question(execution: Execution) -> None:
-    """A finished run answers its own settings only; a directory given by hand may hold others."""
-    manifest = read_manifest(execution.run_path)
-    if manifest is not None and manifest.run_key != run_key(execution.settings):
-        raise SettingsInvalid(
-            f"{execution.run_path} holds a finished run of other settings or inputs; give another run directory"
-        )
+def _holds_work(run_path: Path) -> bool:
+    """Whether something lies there that another question must not replace."""
+    return holds_checkpoints(run_path) or (run_path / MANIFEST_FILE).exists()
+
+
+def _other_question(run_path: Path, differences: list[str]) -> SettingsInvalid:
+    """A run directory answers the settings it was begun with; one given by hand may hold others."""
+    return SettingsInvalid(
+        f"{run_path} holds a run of other settings or inputs ({'; '.join(differences)}). "
+        "Give another --output-dir, or delete it; nothing in it was changed."
+    )
 
 
 def _attempt_of_head(run_path: Path) -> int:
     """The attempt that last took over the checkpoints; the record may be older than they are after a power cut."""
-    try:
-        head = _read_json(run_path / CHECKPOINTS_FOLDER / "head.json")
-    except ValueError:
-        return 0  # a damaged head is the checkpoint store's to report
-    return int((head or {}).get("attempt", 0))
+    head = published_head(run_path / CHECKPOINTS_FOLDER)
+    return head.attempt if head is not None else 0
 
 
 def _end(execution: Execution, exit_code: int, error: Exception) -> int:
     write_outcome(execution, exit_code, str(error) or type(error).__name__, error)
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  the log of a container
+    if execution.rendezvous is None:  # of several ranks the job's own process says what decided
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  the log of a container
     return exit_code
+
+
+def _say(error: CodewardenError) -> int:
+    """For people only, where the outcome file belongs to another run or process."""
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  the log of a container
+    return error.exit_code
 
 
 def _write_json(path: Path, value: Any) -> None:

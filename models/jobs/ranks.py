@@ -6,18 +6,22 @@ step, a lost rank ends the others. torchrun was not used: it turns exit code 75 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.errors import EXIT_CRASHED, EXIT_DONE, EXIT_INTERRUPTED, RankLost
 from models.jobs.contract import OUTCOME_FILE, SETTINGS_FILE
+from models.jobs.events import EventEcho
 
 if TYPE_CHECKING:
     from models.jobs.execution import Execution
@@ -44,6 +48,7 @@ def run_ranks(execution: Execution, num_ranks: int, start_rank: StartRank) -> in
             raise RankLost({decisive: -codes[decisive]})
         if outcome_path_of(rendezvous, decisive).exists():
             shutil.copyfile(outcome_path_of(rendezvous, decisive), execution.run_path / OUTCOME_FILE)
+            _say(json.loads((execution.run_path / OUTCOME_FILE).read_bytes()))
     return codes[decisive]
 
 
@@ -52,8 +57,10 @@ def outcome_path_of(rendezvous: Path, rank: int) -> Path:
     return rendezvous.with_name(f"outcome-rank{rank}.json")
 
 
-def start_rank_process(execution: Execution, rank: int, rendezvous: Path) -> int:
-    """One rank in a fresh interpreter."""
+def start_rank_process(
+    execution: Execution, rank: int, rendezvous: Path, *, stdout_descriptor: int | None = None
+) -> int:
+    """One rank in a fresh interpreter; its stdout is ours, or what ``stdout_descriptor`` names."""
     command = [
         sys.executable,
         "-m",
@@ -67,7 +74,56 @@ def start_rank_process(execution: Execution, rank: int, rendezvous: Path) -> int
         f"--rendezvous={rendezvous}",
     ]
     # Not by subprocess, which would want to reap it. SIGTERM waits until the rank listens (StopSignal.install).
-    return os.posix_spawn(sys.executable, command, os.environ, setsigmask=[signal.SIGTERM])
+    actions = [(os.POSIX_SPAWN_DUP2, stdout_descriptor, 1)] if stdout_descriptor is not None else []
+    return os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsigmask=[signal.SIGTERM])
+
+
+class RetoldRanks:
+    """Starts ranks whose events are written by ``echo`` and not by rank 0 itself: for people, in words.
+
+    A context manager: at its end all has been told. Whoever reads JSON lets rank 0 write them
+    (``start_rank_process``): a pipe more between the two would only keep lines back.
+
+    Args:
+        echo: Takes the lines of rank 0.
+    """
+
+    def __init__(self, echo: EventEcho) -> None:
+        self._echo = echo
+        self._listeners: list[threading.Thread] = []
+
+    def __enter__(self) -> RetoldRanks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for listener in self._listeners:
+            listener.join()
+
+    def __call__(self, execution: Execution, rank: int, rendezvous: Path) -> int:
+        """Start one rank."""
+        if rank > 0:
+            return start_rank_process(execution, rank, rendezvous)
+        reading, writing = os.pipe()
+        try:
+            pid = start_rank_process(execution, rank, rendezvous, stdout_descriptor=writing)
+        finally:
+            os.close(writing)
+        self._listeners.append(threading.Thread(target=self._listen, args=[reading], daemon=True))
+        self._listeners[-1].start()
+        return pid
+
+    def _listen(self, reading: int) -> None:
+        # Whoever listened may go; the closed pipe then tells rank 0, which trains on in silence.
+        with contextlib.suppress(BrokenPipeError), open(reading, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                self._echo.write(line)
+                self._echo.flush()
+
+
+def _say(outcome: dict[str, Any]) -> None:
+    """What decided, once: the ranks themselves are silent about it."""
+    if outcome.get("error"):
+        print(f"{outcome['error']}: {outcome['message']}", file=sys.stderr)  # noqa: T201  the log of a container
 
 
 def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> tuple[dict[int, int], int]:

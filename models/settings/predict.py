@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
-
 from models.settings.fields import InputPath, Settings
 from models.settings.train import ComputeSettings
 
@@ -24,9 +22,3 @@ class PredictSettings(Settings):
     """Purpose of opening the sealed test split, written into openings.jsonl; empty: it stays sealed."""
     compute: ComputeSettings = ComputeSettings()
     """Device, precision and threads; scoring is the work of one process."""
-
-    @model_validator(mode="after")
-    def _one_process(self) -> PredictSettings:
-        if self.compute.num_ranks != 1:
-            raise ValueError("compute.num_ranks must be 1: a prediction runs in one process")
-        return self

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models.data.columnar import RecordTable, open_records
-from models.data.graph_batches import GraphStore
-from models.data.graph_statistics import recommended_batch_size
+from models.data.graph_batches import NUM_EDGE_TYPES, GraphStore
+from models.data.graph_statistics import FLOAT_BYTES, FUSED_KEPT_BYTES, PLAIN_KEPT_BYTES, recommended_batch_size
 from models.errors import DataInvalid
 from models.nn.gcn import GraphClassifier
 from models.nn.typed_graph import TypedGraphClassifier
@@ -92,6 +92,8 @@ class GraphObjective(Classification[GraphExamples]):
             memory_bytes=device_memory_bytes(device),
             num_parameters=sum(p.numel() for p in self.model.parameters()),
             cap=settings.batch_size,
+            kept_bytes=kept_bytes(settings.architecture, device),
+            gathers=False,
         )
         return settings.model_copy(update={"batch_size": recommended})
 
@@ -103,6 +105,16 @@ class GraphObjective(Classification[GraphExamples]):
         """``(len(records), 2)``."""
         logits: Tensor = self.model(examples.graphs.batch(records).to(self.device))
         return logits
+
+
+def kept_bytes(architecture: str, device: str) -> int:
+    """Bytes of each activation of a layer that a training step keeps for its backward pass (``graph_memory``)."""
+    kept = FUSED_KEPT_BYTES if device == "cpu" else PLAIN_KEPT_BYTES
+    if architecture == "typed":
+        # A layer also keeps the states it read, for both of its own products (H), and what it gathered by each edge
+        # type and direction in the shared width (R H / 4): 4 bytes * (1 + R / 4) per activation, R = 2 * 3.
+        kept += FLOAT_BYTES * (4 + 2 * NUM_EDGE_TYPES) // 4
+    return kept
 
 
 OBJECTIVE = GraphObjective

@@ -19,9 +19,11 @@ def run(settings: PredictSettings, context: JobContext, *, objective_class: type
     """Score the asked splits with the best weights of ``model_run``.
 
     Raises:
-        SettingsInvalid: the training run is not finished. Not retried.
+        SettingsInvalid: the training run is not finished, or several ranks are asked for. Not retried.
         ObjectCorrupt: its weights are not those it wrote. Not retried.
     """
+    if settings.compute.num_ranks != 1:
+        raise SettingsInvalid("compute.num_ranks: a prediction runs in one process; give 1")
     context.events.phase("load")
     if not (settings.model_run / MANIFEST_FILE).exists():
         raise SettingsInvalid(f"model_run: {settings.model_run} is not finished (no {MANIFEST_FILE}); finish it first")

@@ -167,7 +167,9 @@ class Trainer:
         total_weight = float(self.train.weights[records].sum())
         if not (math.isfinite(total_weight) and total_weight > 0):
             ids = [self.train.ids[r] for r in records]
-            raise NumericsError(f"mean loss over a total weight of {total_weight:g}", step=self.position.step, record_ids=ids)
+            raise NumericsError(
+                f"mean loss over a total weight of {total_weight:g}", step=self.position.step, record_ids=ids
+            )
         own = rank_share(records, rank=self.context.rank, num_ranks=self.context.num_ranks)
         for part in cut_by_budget(own, self.train.sizes, self.position.micro_budget):
             with self.accelerator.autocast():

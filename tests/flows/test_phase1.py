@@ -23,6 +23,7 @@ from flows.phase1 import (
 )
 from models.settings.command_line import load_settings, parse_settings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.train import ComputeSettings
 from tasks.supervision import newest_step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,15 @@ def test_training_never_sees_the_sealed_test_and_prediction_opens_it_with_a_purp
     assert predict_job(settings, Path("model"), Path("records")).open_test == "phase 1: final measurement"
     sealed = settings.model_copy(update={"open_test": ""})
     assert predict_job(sealed, Path("model"), Path("records")).open_test is None
+
+
+def test_prediction_runs_on_what_training_ran_on_in_one_process():
+    compute = ComputeSettings(device="cuda", precision="bf16", num_ranks=4, num_threads=3)
+    settings = Phase1Settings(preprocess=PreprocessSettings(data="data"), compute=compute)
+
+    job = predict_job(settings, Path("model"), Path("records"))
+
+    assert job.compute == compute.model_copy(update={"num_ranks": 1})
 
 
 def test_a_quick_test_is_one_for_every_job():
@@ -220,6 +230,42 @@ def test_a_training_killed_again_and_again_ends_and_uses_no_retry(program_run, p
     assert training.run_count == 1
     record = json.loads((run_with_seed(Path(tiny["runs"]), 43) / "record.json").read_text())
     assert len(record["attempts"]) == 4
+
+
+@pytest.mark.server
+def test_cancelling_a_real_training_saves_it_and_leaves_nothing_running(program_run, prefect_client, tiny):
+    from prefect.deployments import run_deployment
+    from prefect.states import Cancelling
+
+    runs_path = Path(tiny["runs"])
+    settings = {
+        **tiny,
+        "seed": 44,
+        "gnn": {**tiny["gnn"], "epochs": 5000, "early_stopping_patience": 5000},
+        "checkpoints": {"every_steps": 50, "every_seconds": 3600},
+    }
+    run = run_deployment("phase1/phase1", parameters={"settings": settings}, timeout=0)
+    wait_for(lambda: list((runs_path / "train").glob("*_s44_*/*/checkpoints/head.json")), seconds=90)
+    run_path = run_with_seed(runs_path, 44)
+    wait_for(lambda: newest_step(run_path) > 0, seconds=60)
+    pid, saved = int((run_path / "lock").read_text()), newest_step(run_path)
+
+    prefect_client.set_flow_run_state(run.id, Cancelling())
+
+    wait_for(lambda: not is_running(pid), seconds=10)
+    wait_for(lambda: prefect_client.read_flow_run(run.id).state.is_final(), seconds=45)
+    assert prefect_client.read_flow_run(run.id).state.name == "Cancelled"
+    outcome = json.loads((run_path / "outcome.json").read_text())
+    assert (outcome["outcome"], outcome["attempt"]) == ("interrupted", 1)  # and it was not launched again
+    assert newest_step(run_path) == outcome["step"] > saved
+
+
+def is_running(pid: int) -> bool:
+    """False for the dead, and for zombies that nobody has collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def run_with_seed(runs_path: Path, seed: int) -> Path:

@@ -211,12 +211,17 @@ def test_a_job_saves_and_leaves_when_the_supervisor_that_listened_to_it_is_kille
         (["nonsense"], "no kind of job is called 'nonsense'"),
         (["job.json", "--run-dir=run"], "learning_rate: "),
         (["train", "gnn", "--train-data=nowhere.jsonl", "--val-data=nowhere.jsonl"], "nowhere.jsonl"),
+        (["train", "gnn", "--train-data=job.json", "--val-data=job.json", "--runs=/proc/nope"], "no run can lie in"),
+        (["train", "gnn", "--train-data=job.json", "--val-data=job.json", "--runs=/dev/null/x"], "no run can lie in"),
+        (["good.json", "--run-dir=/dev/null/x"], "no run can lie in /dev/null/x"),
+        (["missing.json", "--run-dir=run"], "SettingsInvalid: job file missing.json cannot be read"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_words(
     arguments: list[str], message: str, train_document: Document, tmp_path: Path
 ):
     (tmp_path / "job.json").write_text(json.dumps(train_document({"learning_rate": -1})))
+    (tmp_path / "good.json").write_text(json.dumps(train_document()))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "models", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -224,6 +229,7 @@ def test_what_cannot_be_run_is_refused_in_words(
     assert done.returncode == EXIT_REFUSED
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("run*"))
 
 
 def test_flags_plan_a_run_in_the_run_root_and_a_second_call_finds_it(records_path: Path, tmp_path: Path):
@@ -235,3 +241,24 @@ def test_flags_plan_a_run_in_the_run_root_and_a_second_call_finds_it(records_pat
     assert all(f"run directory: {run_path}" in output for output in outputs)
     assert ["— train" in output for output in outputs] == [True, False]
     assert len(read(run_path / "record.json")["attempts"]) == 1
+
+
+def test_two_ranks_started_by_flags_speak_in_words_and_say_once_that_they_left(records_path: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "models", "train", "gnn", f"--train-data={records_path / 'train.jsonl'}"]
+    command += [f"--val-data={records_path / 'valid.jsonl'}", "--hidden-dim=8", "--epochs=2000", "--num-ranks=2"]
+    command += ["--early-stopping-patience=2000", "--log-every-seconds=0", f"--output-dir={tmp_path / 'run'}"]
+    command += [f"--runs={tmp_path}", "--compute.device=cpu"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        lines = []
+        for line in child.stdout:
+            lines.append(line)
+            if line.startswith("  step: step 4,"):
+                break
+        child.send_signal(signal.SIGTERM)
+        rest, errors = child.communicate(timeout=120)
+    assert child.returncode == EXIT_INTERRUPTED, errors
+    assert "— train\n" in lines
+    assert not any(line.startswith("{") for line in [*lines, *rest.splitlines()])
+    assert errors.count("Interrupted: ") == 1
+    assert read(tmp_path / "run" / "outcome.json")["outcome"] == "interrupted"

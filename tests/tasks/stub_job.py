@@ -60,6 +60,8 @@ def parse() -> argparse.Namespace:
 
 
 def train(run_path: Path, arguments: argparse.Namespace, attempt: int) -> int:
+    from models.store.head import Head, published_step
+
     head_path = run_path / "checkpoints" / "head.json"
     head_path.parent.mkdir(exist_ok=True)
     first_step = (published_step(head_path.parent) or 0) + 1

@@ -60,6 +60,17 @@ def test_twenty_kills_that_each_got_further_cost_no_retry(stub_launcher, plan):
     assert newest_step(plan.run_path) == 21
 
 
+def test_a_damaged_head_is_no_step_and_ends_no_supervision(stub_launcher, plan):
+    head_path = plan.run_path / "checkpoints" / "head.json"
+    head_path.parent.mkdir(parents=True)
+    head_path.write_bytes(b'{"newest": "step-0000')
+    assert newest_step(plan.run_path) == -1
+
+    supervise(stub_launcher("--steps", "2"), SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert newest_step(plan.run_path) == 2
+
+
 def test_kills_that_get_no_further_are_raised_for_a_retry_with_delay(stub_launcher, plan):
     with pytest.raises(JobInterrupted, match="SIGKILL") as raised:
         supervise(stub_launcher("--kill-at-start"), SETTINGS, plan, PATIENCE, lambda _: None)

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.jobs import build
-from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES
+from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES, parse_job
+from models.settings.predict import PredictSettings
 
 TREE = {
     "models/__init__.py": "",
@@ -124,6 +127,33 @@ def test_a_difference_names_the_file_the_version_and_the_fact():
     ]
     assert mine.differences(mine.to_json()) == []
     assert mine.key != theirs.key
+
+
+@pytest.mark.parametrize("compute", [{"device": "cuda"}, {"precision": "bf16"}, {"num_threads": 2}, {"num_ranks": 2}])
+def test_what_a_prediction_runs_on_is_in_its_build(
+    compute: dict[str, Any], train_document: Callable[..., dict[str, Any]], tmp_path: Path
+):
+    (tmp_path / "settings.json").write_text(json.dumps(train_document()))
+    plain = {"device": "cpu", "precision": "off"}
+    base, other = (
+        build.build_of(PredictSettings.model_validate({"model_run": tmp_path, "data": tmp_path, "compute": each}))
+        for each in (plain, plain | compute)
+    )
+    assert base.key != other.key
+    differing = {name for name in base.machine if base.machine[name] != other.machine[name]}
+    assert differing - {"device_class"} == compute.keys()  # the class of a GPU differs only where there is one
+
+
+def test_the_memory_of_the_machine_is_in_the_build_where_it_decides_the_batch_size(
+    train_document: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    def built(memory_gib: int, *, auto: bool) -> build.Build:
+        monkeypatch.setattr(build, "memory_gib", lambda device: memory_gib)
+        return build.build_of(parse_job(json.dumps(train_document({"auto_batch_size": auto}))))
+
+    assert built(8, auto=True).machine["memory_gib"] == 8
+    assert built(8, auto=True).key != built(16, auto=True).key
+    assert built(8, auto=False).key == built(16, auto=False).key
 
 
 def relative_files(*modules: str) -> set[str]:

@@ -24,6 +24,7 @@ from models.jobs.execution import Execution, execute
 from models.jobs.layout import BUILD_FILE, is_finished
 from models.jobs.registry import parse_job
 from models.settings.fields import Settings
+from models.store.head import Head
 from models.store.lock import RunLock
 
 Body = Callable[[JobContext], JobResult]
@@ -109,12 +110,69 @@ def test_a_damaged_file_makes_a_finished_run_run_again(run_with: Callable[..., A
     assert is_finished(tmp_path / "run")
 
 
-def test_a_finished_run_does_not_answer_other_settings(
-    run_with: Callable[..., Any], train_document: Callable[..., dict[str, Any]]
+def test_a_finished_run_does_not_answer_other_settings_and_is_left_as_it_is(
+    run_with: Callable[..., Any],
+    train_document: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
     run_with(writes_weights)
+    before = contents(tmp_path / "run")
     code, outcome = run_with(never, settings=parse_job(json.dumps(train_document(seed=7))))
-    assert (code, outcome["error"]) == (EXIT_REFUSED, "SettingsInvalid")
+    assert (code, outcome["outcome"]) == (EXIT_REFUSED, "done")
+    assert "seed: 42 then, 7 now" in capsys.readouterr().err
+    assert contents(tmp_path / "run") == before
+    gone = parse_job(json.dumps(train_document(val_data=str(tmp_path / "nowhere.jsonl"))))
+    assert run_with(never, settings=gone)[0] == EXIT_REFUSED
+    assert contents(tmp_path / "run") == before
+
+
+def test_an_unfinished_run_is_left_as_it_is_by_other_settings_which_are_named(
+    run_with: Callable[..., Any],
+    train_document: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    run_with(raises(Interrupted(2)))
+    (tmp_path / "run" / "checkpoints" / "step-000000002-a1").mkdir(parents=True)
+    before = contents(tmp_path / "run")
+    (tmp_path / "other.jsonl").write_text("other records")
+    document = train_document({"learning_rate": 0.25}, train_data=str(tmp_path / "other.jsonl"))
+    code, _ = run_with(never, settings=parse_job(json.dumps(document)), reuse_build=True)
+    assert code == EXIT_REFUSED
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("SettingsInvalid: ")
+    assert "model.learning_rate: 0.001 then, 0.25 now" in said
+    assert "train_data: " in said
+    assert "another --output-dir, or delete" in said
+    assert "--reuse-build" not in said
+    assert contents(tmp_path / "run") == before
+
+
+def test_other_settings_take_a_directory_in_which_nothing_was_achieved(
+    run_with: Callable[..., Any], train_document: Callable[..., dict[str, Any]], tmp_path: Path
+):
+    run_with(raises(DataInvalid("train.jsonl", "no label")))
+    write_head(tmp_path / "run", attempt=1)
+    other = parse_job(json.dumps(train_document(seed=7)))
+    assert run_with(writes_weights, settings=other)[0] == EXIT_DONE
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert run_with(never, settings=other)[0] == EXIT_DONE
+
+
+def write_head(run_path: Path, *, attempt: int) -> None:
+    (run_path / "checkpoints").mkdir()
+    head = Head(None, None, (), attempt, "writer", {})
+    (run_path / "checkpoints" / "head.json").write_bytes(head.to_bytes())
+
+
+def contents(run_path: Path) -> dict[str, bytes]:
+    """All files but the lock, which names its last holder."""
+    return {
+        path.relative_to(run_path).as_posix(): path.read_bytes()
+        for path in run_path.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
 
 
 def test_a_busy_run_is_left_alone(run_with: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -172,8 +230,7 @@ def test_a_missing_input_is_refused_with_an_outcome(
 def test_attempts_are_counted_also_where_the_checkpoints_know_of_more(run_with: Callable[..., Any], tmp_path: Path):
     run_with(raises(Interrupted(1)))
     assert run_with(raises(Interrupted(1)))[1]["attempt"] == 2
-    (tmp_path / "run" / "checkpoints").mkdir()
-    (tmp_path / "run" / "checkpoints" / "head.json").write_text('{"attempt": 8}')
+    write_head(tmp_path / "run", attempt=8)
     assert run_with(raises(Interrupted(1)))[1]["attempt"] == 9
 
 
@@ -201,8 +258,7 @@ def test_another_build_without_checkpoints_is_replaced_with_its_head(run_with: C
     run_with(raises(Interrupted(2)))
     own = (tmp_path / "run" / BUILD_FILE).read_bytes()
     begun_by_other_code(tmp_path / "run")
-    (tmp_path / "run" / "checkpoints").mkdir()
-    (tmp_path / "run" / "checkpoints" / "head.json").write_text('{"attempt": 1}')
+    write_head(tmp_path / "run", attempt=1)
     code, outcome = run_with(writes_weights)
     assert (code, outcome["attempt"]) == (EXIT_DONE, 2)
     assert (tmp_path / "run" / BUILD_FILE).read_bytes() == own

@@ -49,7 +49,7 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
     raw, run, predictions = (str(tmp_path / name) for name in ("raw", "run", "predictions"))
     return {
         "preprocess": {"data": raw},
-        "train": {"train_data": file, "val_data": file, "test_data": file},
+        "train": {"train_data": file, "val_data": file, "test_data": file, "weights": file},
         "predict": {"model_run": run, "data": raw},
         "evaluate": {"data": raw, "predictions": {"gnn": predictions}},
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from models.errors import BuildDiffers, SettingsInvalid
+from models.errors import BuildDiffers, SettingsInvalid, StoreUnavailable
 from models.jobs.build import build_of
-from models.jobs.layout import BUILD_FILE, is_finished, label_of, plan_run, read_result
+from models.jobs.layout import BUILD_FILE, is_finished, label_of, make_run_folder, plan_run, read_result
 from models.jobs.registry import parse_job
 from models.settings.fields import Settings
 from models.store.manifest import write_manifest
@@ -114,6 +115,21 @@ def test_a_missing_input_is_refused_before_anything_is_made(
     with pytest.raises(SettingsInvalid, match=r"val_data.*nowhere\.jsonl"):
         plan_run(settings, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/nope/run", "/dev/null/x/run", "/proc/version"])
+def test_a_place_where_no_run_can_lie_is_refused_with_what_to_give(place: str):
+    with pytest.raises(SettingsInvalid, match=f"no run can lie in {place}.*choose another --runs"):
+        make_run_folder(Path(place))
+
+
+def test_a_full_disk_is_no_fault_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StoreUnavailable, match="the disk is full"):
+        make_run_folder(tmp_path / "run")
 
 
 def test_a_run_is_finished_only_while_its_files_hold_their_bytes(tmp_path: Path):

@@ -18,7 +18,7 @@ import pytest
 from models.errors import BuildDiffers, HeadConflict, ObjectCorrupt, ObjectMissing, StoreUnavailable
 from models.store import checkpoints, filesystem, folders, generations, manifest
 from models.store.checkpoints import CheckpointStore
-from models.store.head import HEAD_KEY, Head
+from models.store.head import HEAD_KEY, Head, published_head, published_step
 from models.store.sealed import seal
 
 STEPS = (10, 20, 30, 40, 50, 60)
@@ -442,6 +442,24 @@ def test_checkpoints_of_another_run_are_refused_with_the_differing_key_named(roo
         store.take_over()
     with pytest.raises(BuildDiffers):
         store.newest_good()
+
+
+def test_who_only_watches_sees_the_published_step_and_nothing_where_the_head_is_damaged(root, training):
+    assert published_step(root) == 60
+    assert published_head(root).newest.startswith("step-000000060-")
+    content = (root / "head.json").read_bytes()
+    for damaged in (b"", b"{", b"[1]", content.replace(b"60", b"61", 1), content[:-9]):
+        (root / "head.json").write_bytes(damaged)
+        assert published_step(root) is None
+    (root / "head.json").unlink()
+    assert published_step(root) is None
+    assert published_step(root / "nowhere") is None
+
+
+def test_a_head_that_names_no_generation_has_no_published_step(tmp_path):
+    CheckpointStore(tmp_path, attempt=1, keep=2, identity={}).take_over()
+    assert published_step(tmp_path) is None
+    assert published_head(tmp_path).attempt == 1
 
 
 def test_a_generation_name_survives_being_written_and_read():

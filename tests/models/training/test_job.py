@@ -315,6 +315,14 @@ def test_predicting_again_gives_the_bytes_of_the_training_and_each_opening_is_lo
     assert (tmp_path / "predicted" / "predictions_valid.jsonl").exists()
 
 
+def test_a_prediction_in_several_processes_is_refused(
+    run_job: RunJob, undisturbed: Path, records_path: Path, tmp_path: Path
+):
+    predict = {"kind": "predict", "model_run": str(undisturbed), "data": str(records_path)}
+    assert run_job({**predict, "compute": {"num_ranks": 2}}, "predicted") == EXIT_REFUSED
+    assert "a prediction runs in one process" in read(tmp_path / "predicted" / "outcome.json")["message"]
+
+
 def test_predictions_of_the_best_weights_give_the_best_score(
     run_job: RunJob, undisturbed: Path, records_path: Path, tmp_path: Path
 ):

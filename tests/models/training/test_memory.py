@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.training.memory import fitting_budget, largest_records
+from models.training.memory import fitting_budget, is_out_of_memory, largest_records
 
 
 def room_for(limit: int, tried: list[int]) -> Any:
@@ -31,6 +31,23 @@ def test_a_device_that_holds_no_single_record_is_told():
     with pytest.raises(torch.OutOfMemoryError):
         fitting_budget(room_for(10, tried), 800, smallest=300)
     assert tried == [800, 400, 300]
+
+
+def test_what_the_allocator_of_the_cpu_says_is_a_lack_of_memory():
+    tried: list[int] = []
+
+    def allocate(budget: int) -> None:
+        tried.append(budget)
+        torch.empty(10**14 if budget > 300 else 1)
+
+    assert fitting_budget(allocate, 800, smallest=100) == 200
+    assert tried == [800, 400, 200]
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**14)
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(MemoryError) as said_by_numpy:
+        np.empty(10**15)
+    assert is_out_of_memory(said_by_numpy.value)
 
 
 def test_another_error_is_no_lack_of_memory():

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.errors import NumericsError
+from models.training import job as job_module
 from models.training import trainer as trainer_module
 from models.training.order import Indices
 from models.training.trainer import LOSS, Trainer
@@ -99,6 +100,34 @@ def test_numbers_that_are_none_end_training_and_leave_the_last_checkpoint(
     resumed = trainer_of()
     assert resumed.position.step == 3
     assert all(torch.isfinite(parameter).all() for parameter in resumed.objective.model.parameters())
+
+
+def test_a_step_of_weightless_records_is_refused_with_their_names(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of()
+    trainer.train.weights[:] = 0.0
+    before = [parameter.detach().clone() for parameter in trainer.objective.model.parameters()]
+    with pytest.raises(NumericsError, match="a total weight of 0 is not finite at step 0") as caught:
+        trainer.fit()
+    assert len(caught.value.record_ids) == 12
+    assert set(caught.value.record_ids) <= set(trainer.train.ids)
+    for parameter, was in zip(trainer.objective.model.parameters(), before, strict=True):
+        assert torch.equal(parameter, was)
+
+
+def test_scores_are_cut_by_the_budget_that_fitted_also_after_a_resume(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(job_module, "fitting_budget", lambda try_step, budget, smallest: budget // 4)
+    trainer = trainer_of({"epochs": 1})
+    assert trainer.objective.budget == trainer.position.micro_budget == 75
+    trainer.fit()
+    cut = []
+    trainer.objective.logits = lambda examples, part: cut.append(part) or torch.zeros(len(part), 2)  # type: ignore
+    resumed = trainer_of({"epochs": 1})
+    assert resumed.objective.budget == 75
+    trainer.evaluate()
+    assert all(trainer.val.sizes[part].sum() <= 75 for part in cut)
+    assert sum(len(part) for part in cut) == len(trainer.val)
 
 
 def scripted(trainer: Trainer, scores: list[float]) -> Trainer:

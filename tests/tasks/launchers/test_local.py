@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import SettingsInvalid
+from models.jobs.build import Build
+from models.jobs.layout import OtherBuild, RunPlan
+from models.settings.fields import Settings
+from tasks.launchers.local import LocalProcess
+
 STUB = Path(__file__).parent.parent / "stub_job.py"
 
 SUPERVISOR = """
@@ -46,6 +52,24 @@ def test_sigkill_of_the_supervisor_leaves_no_orphan(tmp_path):
 
     wait_for(lambda: not is_running(pid))
     supervisor.stdout.close()
+
+
+def test_a_run_directory_that_cannot_be_made_is_refused(tmp_path):
+    plan = RunPlan("stub", "stub", "0" * 64, "1" * 64, Build({}, {}, {}), Path("/dev/null/x/run"))
+    with pytest.raises(SettingsInvalid, match="no run can lie in /dev/null/x/run"):
+        LocalProcess(Path("/dev/null/x")).launch(Settings(), plan)
+
+
+def test_a_job_that_goes_on_with_another_build_is_told_so_once(tmp_path):
+    build, run_path = Build({}, {}, {}), tmp_path / "run"
+    reused = OtherBuild(run_path, False, ["a.py changed"])
+    plan = RunPlan("stub", "stub", "0" * 64, "1" * 64, build, run_path, (reused,), reused)
+    program = "import sys; open(sys.argv[1] + '.told', 'w').write(' '.join(sys.argv[2:]))"
+    job = LocalProcess(tmp_path, [sys.executable, "-c", program]).launch(Settings(), plan)
+    job.wait(20)
+    job.close()
+
+    assert (run_path / "job.json.told").read_text().split().count("--reuse-build") == 1
 
 
 def is_running(pid: int) -> bool:
