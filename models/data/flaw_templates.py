@@ -3,7 +3,8 @@
 A template draws the same choices whether ``flawed`` or not, so that its two versions are twins. They hold the same
 tokens: a dangerous statement stands inside the check that guards it or after it (and a harmless one takes the other
 place), two statements are in the other order, or two operators trade places between the expression that matters and
-a decoy, where either is harmless. So counts of words tell nothing, and the shape of the syntax tree does.
+a decoy, where either is harmless. So neither length nor any single word tells them apart; the order of words tells
+much (four in a row suffice for most templates), and the shape of the syntax tree tells the rest.
 """
 
 from __future__ import annotations

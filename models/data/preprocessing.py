@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tokenizers import Tokenizer
 
@@ -255,10 +255,6 @@ class _Progress:
         if now >= self._next:
             self._context.events.progress(self.done, self._total, self._unit)
             self._next = now + SECONDS_BETWEEN_EVENTS
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _put_in_place(temp_path: Path, run_path: Path, files: tuple[str, ...]) -> None:

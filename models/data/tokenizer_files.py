@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 MIN_FREQUENCY = 2
+LONGEST_PIECE = 1000
+_LONG_PIECE = re.compile(rf"\S{{{LONGEST_PIECE}}}(?=\S)")
 
 
 def init_safe_tokenizer(
@@ -136,8 +139,13 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    learner.train_from_iterator(texts, trainer)
+    learner.train_from_iterator(map(_with_short_pieces, texts), trainer)
     return _byte_level(learner.model, learner.get_vocab())
+
+
+def _with_short_pieces(text: str) -> str:
+    """Blanks in runs that have none: learning takes the square of the longest piece, and such runs teach nothing."""
+    return _LONG_PIECE.sub(r"\g<0> ", text)
 
 
 def save_tokenizer(content: str, folder: Path) -> tuple[str, ...]:

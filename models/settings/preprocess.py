@@ -17,7 +17,7 @@ class PreprocessSettings(Settings):
     kind: Literal["preprocess"] = "preprocess"
     data: InputPath
     """Folder with train, valid and test as .jsonl or .jsonl.gz (fields func, target, project, commit_id, idx)."""
-    source: str = "codexglue"
+    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "codexglue"
     """Name written into each record's metadata and, in capitals, into its id."""
     tokenizer: Annotated[str | None, NAMED_INPUT] = None
     """Hub name or folder of a fast tokenizer; empty: a byte-level BPE is trained on the training split."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from models.data import tokenizer_files
 from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, tokenizer_sha256, train_tokenizer
 from models.errors import SettingsInvalid
 
@@ -97,3 +98,11 @@ def test_a_tokenizer_that_cannot_give_offsets_is_refused(
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", lambda *_, **__: found)
     with pytest.raises(SettingsInvalid, match=message):
         init_safe_tokenizer("some/name")
+
+
+def test_no_piece_that_a_tokenizer_learns_from_is_longer_than_the_bound() -> None:
+    for text in ("(" * 300_000, "x" * 250_000 + " y", "int f(void) { return 1; }"):
+        cut = tokenizer_files._with_short_pieces(text)
+        assert max(map(len, cut.split())) <= tokenizer_files.LONGEST_PIECE
+        assert cut.replace(" ", "") == text.replace(" ", "")
+    assert tokenizer_files._with_short_pieces("int f(void) { return 1; }") == "int f(void) { return 1; }"
