@@ -2,8 +2,8 @@
 
 Functions come in twins, one vulnerable and one safe, that share commit, names and surroundings and hold the same tokens
 (`models.data.flaw_templates`); half of all labels are 1. Length and single words tell nothing, runs of
-words much. It shows that the chain works and that a graph network can learn from shape alone; a score on it says nothing
-about real code.
+words much. It shows that the chain works and that a graph network can learn from shape alone; a score on it says
+nothing about real code.
 
     python -m models.data.generated FOLDER --num-functions 1800 --seed 7
 """
