@@ -86,7 +86,7 @@ def whole_records(codes: Sequence[str], tokenizer: str, path: Path) -> None:
     with path.open("wb") as file:
         for chunk in chunks_of(codes):
             named = [
-                NamedFunction(RawFunction(1, "1", code, 0, "", ""), f"BENCHMARK-{at}", "g", "train")
+                NamedFunction(RawFunction(1, "1", code, 0, "", "", True), f"BENCHMARK-{at}", "g", "train")
                 for at, code in enumerate(chunk)
             ]
             file.write(maker.make(named).lines)

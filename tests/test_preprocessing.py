@@ -40,7 +40,7 @@ class TestSafeTokenizer:
 
     def test_long_code_is_truncated_with_its_offsets(self, tokenizer: Tokenizer) -> None:
         plan = RecordPlan(tokenizer.to_str(), "codexglue", 16, True, "head", 100)
-        function = NamedFunction(RawFunction(1, "1", SAFE * 9, 0, "", ""), "CODEXGLUE-TRAIN-1", "g", "train")
+        function = NamedFunction(RawFunction(1, "1", SAFE * 9, 0, "", "", True), "CODEXGLUE-TRAIN-1", "g", "train")
         (fact,) = RecordMaker(plan).make([function]).facts
         assert fact.num_tokens == 16 < fact.num_tokens_before_trim
 

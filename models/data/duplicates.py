@@ -10,6 +10,7 @@ too few shingles for an estimate and takes part in the exact search only; their 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,6 +117,18 @@ class DuplicateSearch:
             "samples": self._samples(pairs),
         }
 
+    def clusters(self) -> dict[str, str]:
+        """For each function with an exact or near copy, through others too: the record id of its cluster's first."""
+        self._digest_waiting()
+        if not self._rows:
+            return {}
+        pairs = self._near_pairs()
+        first_of = _first_of_each(len(self._is_short), zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+        members: dict[int, list[str]] = {}
+        for row, text in zip(self._rows, self._text, strict=True):
+            members.setdefault(first_of[text], []).append(row.record_id)
+        return {name: names[0] for names in members.values() if len(names) > 1 for name in names}
+
     def _counts(self) -> Counts:
         """Rows per distinct text and cell, a cell being ``2 * split + label``: (texts, cells)."""
         counts = np.zeros((len(self._is_short), 2 * len(self._splits)), np.int64)
@@ -206,6 +219,21 @@ class DuplicateSearch:
             "labels": [row.label for row in pair],
             "same_group": pair[0].group == pair[1].group,
         }
+
+
+def _first_of_each(num_texts: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Per text the first one that is connected with it."""
+    first = list(range(num_texts))
+
+    def find(text: int) -> int:
+        while first[text] != text:
+            first[text] = text = first[first[text]]
+        return text
+
+    for left, right in pairs:
+        a, b = find(left), find(right)
+        first[max(a, b)] = min(a, b)
+    return [find(text) for text in range(num_texts)]
 
 
 def _outcome(block: Counts, times_seen: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
-import numpy as np
+from models.data.percentiles import mean_of, percentiles_of
 
 FLOAT_BYTES = 4
 INDEX_BYTES = 8
@@ -146,9 +146,10 @@ class GraphStatistics:
 
         Returns:
             ``total_graphs``; ``avg_``, ``p50_``, ``p90_``, ``p95_``, ``p99_`` and ``max_`` of ``nodes`` and ``edges``;
-            ``recommended_batch_size``, ``seed_formula_batch_size``, and the memory the recommendation rests on.
+            ``recommended_batch_size``, ``seed_formula_batch_size``, and the memory, the cap and the network (plain
+            PyTorch) that the recommendation assumes; a training with another network makes its own.
         """
-        p95_nodes, p95_edges = _percentile(self._nodes, 95), _percentile(self._edges, 95)
+        p95_nodes, p95_edges = percentiles_of(self._nodes)[95], percentiles_of(self._edges)[95]
         shape = self.shape._asdict()
         recommended = recommended_batch_size(
             p95_nodes, p95_edges, memory_bytes=self.memory_bytes, cap=self.cap, **shape
@@ -160,6 +161,7 @@ class GraphStatistics:
             **_summary_of("nodes", self._nodes),
             **_summary_of("edges", self._edges),
             "recommended_batch_size": recommended,
+            "recommended_for": {"batch_size_cap": self.cap, **shape},
             "seed_formula_batch_size": seed_formula_batch_size(p95_nodes),
             "memory_bytes": self.memory_bytes,
             "safety_margin": SAFETY_MARGIN,
@@ -169,16 +171,5 @@ class GraphStatistics:
 
 
 def _summary_of(what: str, sizes: Counter[int]) -> dict[str, float | int]:
-    total = sizes.total()
-    mean = sum(size * count for size, count in sizes.items()) / total if total else 0.0
-    percentiles = {f"p{percent}_{what}": _percentile(sizes, percent) for percent in (50, 90, 95, 99)}
-    return {f"avg_{what}": round(mean, 2), **percentiles, f"max_{what}": max(sizes, default=0)}
-
-
-def _percentile(sizes: Counter[int], percent: int) -> int:
-    """The smallest size that at least ``percent`` % of the graphs do not exceed (0 without graphs)."""
-    if not sizes:
-        return 0
-    values = np.array(sorted(sizes))
-    reached = np.cumsum([sizes[value] for value in values.tolist()])
-    return int(values[np.searchsorted(reached * 100, percent * sizes.total())])
+    percentiles = {f"p{percent}_{what}": size for percent, size in percentiles_of(sizes).items()}
+    return {f"avg_{what}": mean_of(sizes), **percentiles, f"max_{what}": max(sizes, default=0)}

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from tokenizers import Tokenizer
 
@@ -21,13 +21,9 @@ from models.data.graph_statistics import GraphStatistics
 from models.data.preprocessing_metadata import Findings, describe_run, small_numbers, warnings_of
 from models.data.raw_functions import (
     SPLITS,
-    RawFunction,
     Rejection,
     Survey,
     find_split,
-    max_line_bytes,
-    read_function,
-    read_lines,
     survey_split,
 )
 from models.data.records import NamedFunction, RecordPlan
@@ -35,6 +31,7 @@ from models.data.split_files import SplitFiles
 from models.data.split_report import SplitReport
 from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, train_tokenizer
 from models.data.tokens import SafeTokenizer
+from models.data.usable_rows import RowGroups, RowSink, find_groups, usable_rows
 from models.data.worker_pool import Chunk, MadeChunk, make_chunks, worker_count
 from models.errors import DataInvalid, Interrupted, SettingsInvalid, TooManyRejected
 from models.jobs.contract import JobContext, JobResult
@@ -44,7 +41,6 @@ REJECTED_FILE = "rejected.jsonl"
 METADATA_FILE = "preprocessing_metadata.json"
 TOKENIZER_FOLDER = "tokenizer"
 TEMP_FOLDER = ".preprocess"
-QUICK_TEST_RECORDS = 100
 CHUNK_FUNCTIONS = 64
 CHUNK_CHARS = 1 << 18
 SECONDS_BETWEEN_EVENTS = 0.4
@@ -68,15 +64,16 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
     temp_path.mkdir(parents=True)
     context.events.phase("read")
     surveys = {split: survey_split(find_split(settings.data, split)) for split in SPLITS}
+    groups = find_groups(settings, surveys, lambda: _check_stop(context))
     tokenizer = SafeTokenizer(
-        _tokenizer(settings, surveys["train"], context), collapse_whitespace=settings.collapse_whitespace
+        _tokenizer(settings, surveys["train"], groups, context), collapse_whitespace=settings.collapse_whitespace
     )
     plan = _plan(settings, tokenizer)
     findings = Findings(
         DuplicateSearch(settings.near_duplicate_similarity), GraphStatistics(int(settings.gpu_memory_gib * GIB))
     )
     context.events.phase("write")
-    _write_splits(settings, context, plan, surveys, findings, temp_path)
+    _write_splits(settings, context, plan, SplitSources(surveys, groups), findings, temp_path)
     context.events.phase("save")
     metadata = describe_run(settings, surveys, tokenizer, findings)
     for warning in warnings_of(metadata, settings.min_ast_success):
@@ -111,7 +108,7 @@ def _plan(settings: PreprocessSettings, tokenizer: SafeTokenizer) -> RecordPlan:
     )
 
 
-def _tokenizer(settings: PreprocessSettings, train: Survey, context: JobContext) -> Tokenizer:
+def _tokenizer(settings: PreprocessSettings, train: Survey, groups: RowGroups, context: JobContext) -> Tokenizer:
     """Loaded, or trained on the usable rows of the training split."""
     if settings.tokenizer:
         loaded = init_safe_tokenizer(
@@ -123,23 +120,36 @@ def _tokenizer(settings: PreprocessSettings, train: Survey, context: JobContext)
     progress = _Progress(context, train.num_lines, "functions read for the tokenizer")
 
     def texts() -> Iterator[str]:
-        for row in _usable_rows(settings, train, SplitReport(), lambda _: None):
-            if context.stop_requested():
-                raise Interrupted(0)
+        for named in usable_rows(settings, train, "train", groups, RowSink(SplitReport(), lambda _: None)):
+            _check_stop(context)
             progress.step(1)
-            yield " ".join(row.code.split()) if settings.collapse_whitespace else row.code
+            code = named.function.code
+            yield " ".join(code.split()) if settings.collapse_whitespace else code
 
     return train_tokenizer(texts(), settings.vocab_size)
+
+
+def _check_stop(context: JobContext) -> None:
+    if context.stop_requested():
+        raise Interrupted(0)
+
+
+class SplitSources(NamedTuple):
+    """The files, and what is known of their groups."""
+
+    surveys: dict[str, Survey]
+    groups: RowGroups
 
 
 def _write_splits(
     settings: PreprocessSettings,
     context: JobContext,
     plan: RecordPlan,
-    surveys: dict[str, Survey],
+    sources: SplitSources,
     findings: Findings,
     temp_path: Path,
 ) -> None:
+    surveys = sources.surveys
     num_bytes = sum(
         survey.path.stat().st_size * (GZIP_FACTOR if survey.path.suffix == ".gz" else 1) for survey in surveys.values()
     )
@@ -148,7 +158,7 @@ def _write_splits(
     rejected_path = temp_path / REJECTED_FILE
     try:
         with rejected_path.open("wb") as rejected, SplitFiles(temp_path) as files:
-            chunks = _chunks(settings, surveys, findings, rejected)
+            chunks = _chunks(settings, sources, findings, rejected)
             for made in make_chunks(plan, chunks, num_workers):
                 if context.stop_requested():
                     raise Interrupted(progress.done)
@@ -162,42 +172,19 @@ def _write_splits(
 
 
 def _chunks(
-    settings: PreprocessSettings, surveys: dict[str, Survey], findings: Findings, rejected: IO[bytes]
+    settings: PreprocessSettings, sources: SplitSources, findings: Findings, rejected: IO[bytes]
 ) -> Iterator[Chunk]:
     """All usable functions in the order of their files, a few at a time; never of two splits."""
-    for split, survey in surveys.items():
+    for split, survey in sources.surveys.items():
         report = findings.splits.setdefault(split, SplitReport())
 
         def reject(rejection: Rejection, file_name: str = survey.path.name) -> None:
             line = {"file": file_name, **rejection._asdict()}
             rejected.write(json.dumps(line).encode() + b"\n")
 
-        functions = _usable_rows(settings, survey, report, reject)
-        yield from _cut_into_chunks(_named(settings, functions, split))
+        functions = usable_rows(settings, survey, split, sources.groups, RowSink(report, reject))
+        yield from _cut_into_chunks(functions)
         _check_share(settings, survey, report)
-
-
-def _usable_rows(
-    settings: PreprocessSettings, survey: Survey, report: SplitReport, reject: Callable[[Rejection], None]
-) -> Iterator[RawFunction]:
-    """Rows of a split that can be used, each id once; the first hundred in a quick test."""
-    seen: set[str] = set()
-    for line in read_lines(survey.path, max_line_bytes=max_line_bytes(settings.max_code_bytes)):
-        if line.content == b"":
-            report.num_blank_lines += 1
-            continue
-        row = read_function(line, settings.max_code_bytes)
-        if isinstance(row, RawFunction) and row.orig_id in seen:
-            row = Rejection(line.number, "duplicate_id", f"idx {row.orig_id} was used by an earlier row of this file")
-        if isinstance(row, Rejection):
-            report.reject(row)
-            reject(row)
-            continue
-        seen.add(row.orig_id)
-        report.accept(row)
-        yield row
-        if settings.quick_test and report.num_accepted == QUICK_TEST_RECORDS:
-            return
 
 
 def _check_share(settings: PreprocessSettings, survey: Survey, report: SplitReport) -> None:
@@ -208,14 +195,10 @@ def _check_share(settings: PreprocessSettings, survey: Survey, report: SplitRepo
             num_rows=report.num_rows,
             allowed_fraction=settings.max_rejected_fraction,
         )
+    if report.num_accepted == 0 and report.num_dropped:
+        raise DataInvalid(survey.path, "every usable row's commit is in a later split too; try splits=given")
     if report.num_accepted == 0:
         raise DataInvalid(survey.path, "holds no usable row; expected JSON lines, one function each")
-
-
-def _named(settings: PreprocessSettings, functions: Iterator[RawFunction], split: str) -> Iterator[NamedFunction]:
-    for function in functions:
-        record_id = f"{settings.source}-{split}-".upper() + function.orig_id
-        yield NamedFunction(function, record_id, function.commit_id or record_id, split)
 
 
 def _cut_into_chunks(functions: Iterator[NamedFunction]) -> Iterator[Chunk]:

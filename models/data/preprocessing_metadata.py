@@ -88,10 +88,16 @@ def warnings_of(metadata: dict[str, Any], min_ast_success: float) -> Iterator[st
         if found["rejected"]:
             reasons = ", ".join(f"{count} {reason}" for reason, count in found["rejected_by_reason"].items())
             yield f"{split}: {found['rejected']} of {found['rows']} rows rejected ({reasons}); see rejected.jsonl"
+        if dropped := found["dropped_by_reason"]:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+            yield f"{split}: {sum(dropped.values())} of {found['rows']} rows dropped for their group ({reasons})"
     groups = metadata["groups_across_splits"]
     if groups["in_several_splits"]:
         where = ", ".join(f"{count} in {splits}" for splits, count in groups["by_splits"].items())
-        yield f"{groups['in_several_splits']} commits are in several splits ({where}): scores will be too good"
+        yield (
+            f"{groups['in_several_splits']} commits (or clusters of copies without one) are in several splits "
+            f"({where}): scores will be too good; splits=by_group keeps each in one"
+        )
     for split, counts in metadata["duplicates"]["with_twin_in_train"].items():
         if counts["either"]:
             yield f"{split}: {counts['either']} functions have an exact or near twin in train"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ OTHER_FIELDS_BYTES = 1 << 16
 MAX_DETAIL_CHARS = 200
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _READ_BYTES = 1 << 20
+_LIKE_A_LINE = re.compile(r"(idx-)*line-\d+")
 
 
 class RawLine(NamedTuple):
@@ -52,6 +54,7 @@ class RawFunction(NamedTuple):
         label: 1 is vulnerable.
         project: Empty where unknown.
         commit_id: Empty where unknown.
+        has_idx: ``orig_id`` is the row's own.
     """
 
     line: int
@@ -60,6 +63,12 @@ class RawFunction(NamedTuple):
     label: int
     project: str
     commit_id: str
+    has_idx: bool
+
+    @property
+    def unique_name(self) -> str:
+        """``orig_id``, told apart where an ``idx`` reads like the number of a line."""
+        return f"idx-{self.orig_id}" if self.has_idx and _LIKE_A_LINE.fullmatch(self.orig_id) else self.orig_id
 
 
 class Rejection(NamedTuple):
@@ -183,6 +192,7 @@ def read_function(line: RawLine, max_code_bytes: int) -> RawFunction | Rejection
         label=int(row["target"]),
         project=_text_of(row.get("project")),
         commit_id=_text_of(row.get("commit_id")),
+        has_idx=index is not None,
     )
 
 

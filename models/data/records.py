@@ -31,7 +31,7 @@ class NamedFunction(NamedTuple):
     Args:
         function: The raw function.
         record_id: Unique among all splits.
-        group: Its commit, or its own id where none is known.
+        group: Its commit; where none is known, its cluster of near copies (named by one's id), or its own id.
         split: train, valid or test.
     """
 

@@ -10,12 +10,10 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
-
+from models.data.percentiles import PERCENTILES, mean_of, percentiles_of, sum_of
 from models.data.raw_functions import RawFunction, Rejection
 from models.data.records import RecordFacts
 
-PERCENTILES = (50, 90, 95, 99)
 NO_PROJECT = "(none)"
 
 
@@ -27,6 +25,7 @@ class SplitReport:
         self.num_blank_lines = 0
         self.num_without_idx = 0
         self.rejected: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self.labels: Counter[int] = Counter()
         self.projects: Counter[str] = Counter()
         self.tiers: Counter[str] = Counter()
@@ -42,10 +41,15 @@ class SplitReport:
         self.num_rows += 1
         self.rejected[rejection.reason] += 1
 
+    def drop(self, rejection: Rejection) -> None:
+        """Count a good row that another split keeps the group of."""
+        self.num_rows += 1
+        self.dropped[rejection.reason] += 1
+
     def accept(self, function: RawFunction) -> None:
         """Count a row that was taken."""
         self.num_rows += 1
-        self.num_without_idx += function.orig_id.startswith("line-")
+        self.num_without_idx += not function.has_idx
         self.labels[function.label] += 1
         self.projects[function.project or NO_PROJECT] += 1
 
@@ -71,6 +75,11 @@ class SplitReport:
         return self.rejected.total()
 
     @property
+    def num_dropped(self) -> int:
+        """Rows whose group another split keeps."""
+        return self.dropped.total()
+
+    @property
     def ast_success(self) -> float:
         """Share of records whose tree has no error."""
         return share(self.tiers["full"], self.tiers.total())
@@ -78,7 +87,7 @@ class SplitReport:
     @property
     def share_of_tokens_kept(self) -> float:
         """Share of all tokens that are left after trimming."""
-        return share(_sum_of(self.num_tokens), _sum_of(self.num_tokens_before_trim))
+        return share(sum_of(self.num_tokens), sum_of(self.num_tokens_before_trim))
 
     def summary(self) -> dict[str, Any]:
         """All counts as JSON values."""
@@ -88,6 +97,7 @@ class SplitReport:
             "accepted": self.num_accepted,
             "rejected": self.num_rejected,
             "rejected_by_reason": dict(sorted(self.rejected.items())),
+            "dropped_by_reason": dict(sorted(self.dropped.items())),
             "without_idx": self.num_without_idx,
             "labels": {"0": self.labels[0], "1": self.labels[1]},
             "share_vulnerable": share(self.labels[1], self.num_accepted),
@@ -134,19 +144,11 @@ def share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
-def _sum_of(sizes: Counter[int]) -> int:
-    return sum(size * count for size, count in sizes.items())
-
-
 def _spread(sizes: Counter[int]) -> dict[str, float | int]:
-    if not sizes:
-        return {"mean": 0.0, **{f"p{percent}": 0 for percent in PERCENTILES}, "max": 0, "total": 0}
-    values = np.array(sorted(sizes))
-    reached = np.cumsum([sizes[value] for value in values.tolist()])
-    at = {f"p{p}": int(values[np.searchsorted(reached * 100, p * sizes.total())]) for p in PERCENTILES}
+    percentiles = percentiles_of(sizes, PERCENTILES)
     return {
-        "mean": round(_sum_of(sizes) / sizes.total(), 2),
-        **at,
-        "max": int(values[-1]),
-        "total": _sum_of(sizes),
+        "mean": mean_of(sizes),
+        **{f"p{percent}": size for percent, size in percentiles.items()},
+        "max": max(sizes, default=0),
+        "total": sum_of(sizes),
     }

@@ -25,7 +25,9 @@ TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 MIN_FREQUENCY = 2
 LONGEST_PIECE = 1000
-_LONG_PIECE = re.compile(rf"\S{{{LONGEST_PIECE}}}(?=\S)")
+"""Characters of a text without a blank, or of white space, that a tokenizer learns from at once."""
+_LONG_BLANK = re.compile(rf"(\s{{{LONGEST_PIECE}}})\s+")
+_LONG_PIECE = re.compile(rf"[^ \t\n\r\f\v]{{{LONGEST_PIECE}}}(?=[^ \t\n\r\f\v])")
 
 
 def init_safe_tokenizer(
@@ -144,8 +146,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def _with_short_pieces(text: str) -> str:
-    """Blanks in runs that have none: learning takes the square of the longest piece, and such runs teach nothing."""
-    return _LONG_PIECE.sub(r"\g<0> ", text)
+    """Blanks in runs that have none, and shorter blank runs: learning takes the square of the longest piece.
+
+    What such runs are made of is learnt from a thousand characters as well.
+    """
+    return _LONG_PIECE.sub(r"\g<0> ", _LONG_BLANK.sub(r"\1", text))
 
 
 def save_tokenizer(content: str, folder: Path) -> tuple[str, ...]:

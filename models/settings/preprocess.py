@@ -25,6 +25,9 @@ class PreprocessSettings(Settings):
     """Commit of the tokenizer on the hub; only with a hub name."""
     vocab_size: Annotated[int, Field(ge=300, le=65000)] = 6000
     """Entries of the BPE trained when no tokenizer is given."""
+    splits: Literal["given", "by_group"] = "given"
+    """Rows of one commit (or cluster of near copies, where none is known): left in the splits they come in and warned
+    about, or kept by the last of train, valid and test that has any, and dropped from the others."""
     max_seq_len: Annotated[int, Field(ge=8, le=16384)] = 512
     """Longest token sequence kept, special tokens included [tokens]."""
     collapse_whitespace: bool = True

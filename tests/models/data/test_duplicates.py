@@ -230,3 +230,25 @@ def test_strange_text_is_digested(code: str) -> None:
     report = search_of(("train", "a", 0, code), ("train", "b", 1, code), ("train", "c", 1, twin_functions(0)[1]))
 
     assert report["exact"]["within"]["train"] == {"pairs": 1, "same_label": 0, "other_label": 1}
+
+
+def test_clusters_join_copies_through_others_and_leave_the_rest_alone() -> None:
+    body = [f"  total_{n} = source_{n}[{n}] + weight_{n};" for n in range(60)]
+    near = ["\n".join(body[first : first + 50]) for first in (0, 4, 8)]  # the first and the last are less alike
+    rows = [
+        *(("train", name, 0, code) for name, code in zip("abc", near, strict=True)),
+        ("train", "d", 0, "short();"),
+        ("test", "e", 1, "short ( ) ;"),
+        ("test", "f", 1, twin_functions(0)[1]),
+        ("test", "g", 1, near[2]),
+    ]
+    first_and_last = DuplicateSearch(0.75)
+    search = DuplicateSearch(0.75)
+    for split, name, label, code in rows:
+        search.add(split, name, name, label, code)
+        if name in "ac":
+            first_and_last.add(split, name, name, label, code)
+
+    assert first_and_last.clusters() == {}
+    assert search.clusters() == {"a": "a", "b": "a", "c": "a", "g": "a", "d": "d", "e": "d"}
+    assert DuplicateSearch(0.75).clusters() == {}

@@ -189,6 +189,13 @@ def test_summary_without_graphs_is_zeros() -> None:
     assert summary["recommended_batch_size"] == 8
 
 
+def test_the_recommendation_says_which_cap_and_network_it_is_for() -> None:
+    shape = NetworkShape(hidden_dim=64, num_layers=2, embedding_dim=32, num_parameters=99)
+    statistics = GraphStatistics(cap=8, shape=shape)
+
+    assert statistics.summary()["recommended_for"] == {"batch_size_cap": 8, **shape._asdict()}
+
+
 def test_default_shape_counts_the_parameters_of_our_network() -> None:
     from models.nn.gcn import GraphClassifier
 

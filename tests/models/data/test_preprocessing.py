@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.data.columnar import open_records
 from models.data.generated import write_sample
@@ -221,7 +222,7 @@ def test_commits_and_copies_across_splits_are_warned_about(write_raw: WriteRaw, 
     result = preprocess(folder, tmp_path / "run")
 
     warnings = warnings_of(tmp_path / "run")
-    assert any("1 commits are in several splits (1 in train/test)" in warning for warning in warnings)
+    assert any("are in several splits (1 in train/test)" in warning for warning in warnings)
     assert any(warning.startswith("test: ") and "twin in train" in warning for warning in warnings)
     assert result.numbers["groups_in_several_splits"] == 1
 
@@ -231,6 +232,101 @@ def test_records_without_a_commit_are_their_own_group(write_raw: WriteRaw, tmp_p
     preprocess(folder, tmp_path / "run")
     (record,) = lines_of(tmp_path / "run" / "train.jsonl")
     assert record["id"] == record["metadata"]["group"] == "CODEXGLUE-TRAIN-LINE-1".replace("LINE", "line")
+
+
+def split_groups(run_path: Path) -> dict[str, list[tuple[str, str]]]:
+    return {
+        split: [(row["id"], row["metadata"]["group"]) for row in lines_of(run_path / f"{split}.jsonl")]
+        for split in ("train", "valid", "test")
+    }
+
+
+def test_rows_without_a_commit_share_a_group_with_their_near_copies(write_raw: WriteRaw, tmp_path: Path) -> None:
+    body = "".join(f"  a[{n}] = b[{n}] + {n};\n" for n in range(40))
+    codes = [f"void f(int *a, int *b)\n{{\n{body}}}\n", f"void g(int *a, int *b)\n{{\n{body}}}\n", "int other;"]
+    rows = [{"idx": at, "func": code, "target": at % 2} for at, code in enumerate(codes)]
+    folder = write_raw(train=rows, test=[rows[1], rows[2] | {"commit_id": "known"}])
+
+    preprocess(folder, tmp_path / "run")
+
+    found = split_groups(tmp_path / "run")
+    assert [group for _, group in found["train"]] == ["CODEXGLUE-TRAIN-0", "CODEXGLUE-TRAIN-0", "CODEXGLUE-TRAIN-2"]
+    assert [group for _, group in found["test"]] == ["CODEXGLUE-TRAIN-0", "known"]
+    assert any("(1 in train/test)" in warning for warning in warnings_of(tmp_path / "run"))
+
+
+def commits(split: str) -> list[dict[str, Any]]:
+    names = {"train": "aabcde", "valid": "bcf", "test": "cdg"}[split]
+    return [{"idx": n, "func": f"int {split}{n};", "target": n % 2, "commit_id": name} for n, name in enumerate(names)]
+
+
+def test_by_group_the_split_opened_last_keeps_a_commit(write_raw: WriteRaw, tmp_path: Path) -> None:
+    folder = write_raw(train=commits("train"), valid=commits("valid"), test=commits("test"))
+
+    result = preprocess(folder, tmp_path / "run", splits="by_group", max_rejected_fraction=0.0)
+
+    found = split_groups(tmp_path / "run")
+    assert {split: "".join(group for _, group in rows) for split, rows in found.items()} == {
+        "train": "aae", "valid": "bf", "test": "cdg"
+    }  # fmt: skip
+    rejected = lines_of(tmp_path / "run" / "rejected.jsonl")
+    assert [(row["file"], row["line"], row["reason"]) for row in rejected] == [
+        ("train.jsonl", 3, "group_in_valid"),
+        ("train.jsonl", 4, "group_in_test"),
+        ("train.jsonl", 5, "group_in_test"),
+        ("valid.jsonl", 2, "group_in_test"),
+    ]
+    metadata = json.loads((tmp_path / "run" / "preprocessing_metadata.json").read_bytes())
+    train = metadata["splits"]["train"]
+    assert train["dropped_by_reason"] == {"group_in_test": 2, "group_in_valid": 1}
+    assert (train["rows"], train["accepted"], train["rejected"]) == (6, 3, 0)
+    assert result.numbers["groups_in_several_splits"] == 0
+    assert any("train: 3 of 6 rows dropped" in warning for warning in warnings_of(tmp_path / "run"))
+
+
+def test_given_splits_stay_as_they_are(write_raw: WriteRaw, tmp_path: Path) -> None:
+    folder = write_raw(train=commits("train"), valid=commits("valid"), test=commits("test"))
+    result = preprocess(folder, tmp_path / "run")
+    assert [len(rows) for rows in split_groups(tmp_path / "run").values()] == [6, 3, 3]
+    assert result.numbers["groups_in_several_splits"] == 3
+
+
+def test_a_quick_test_by_group_keeps_each_commit_in_one_split(write_raw: WriteRaw, tmp_path: Path) -> None:
+    def rows(split: str) -> list[dict[str, Any]]:
+        return [{"idx": n, "func": f"int {split}{n};", "target": n % 2, "commit_id": f"c{n // 2}"} for n in range(150)]
+
+    shifted = [row | {"commit_id": f"{row['commit_id']}0" if row["idx"] < 90 else "c1"} for row in rows("test")]
+    folder = write_raw(train=rows("train"), test=shifted)
+
+    result = preprocess(folder, tmp_path / "run", splits="by_group", quick_test=True)
+
+    accepted = {split: counts["accepted"] for split, counts in result.numbers["splits"].items()}
+    groups = [{group for _, group in found} for found in split_groups(tmp_path / "run").values()]
+    assert accepted["test"] == 100
+    assert 0 < accepted["train"] < 100
+    assert not groups[0] & groups[2]
+
+
+def test_a_split_whose_commits_are_all_in_later_ones_is_refused(write_raw: WriteRaw, tmp_path: Path) -> None:
+    folder = write_raw(train=commits("valid"), test=commits("valid"))
+    with pytest.raises(DataInvalid, match=r"train\.jsonl: every usable row.*splits=given"):
+        preprocess(folder, tmp_path / "run", splits="by_group")
+
+
+def test_an_idx_that_reads_like_a_line_is_told_from_that_line(write_raw: WriteRaw, tmp_path: Path) -> None:
+    folder = write_raw(
+        train=[{"idx": "line-2", "func": "int f;", "target": 0}, {"func": "int g;", "target": 1, "commit_id": "c"}]
+    )
+    preprocess(folder, tmp_path / "run")
+    ids = [record["id"] for record in lines_of(tmp_path / "run" / "train.jsonl")]
+    assert ids == ["CODEXGLUE-TRAIN-idx-line-2", "CODEXGLUE-TRAIN-line-2"]
+    assert lines_of(tmp_path / "run" / "rejected.jsonl") == []
+
+
+@pytest.mark.parametrize("source", ["../elsewhere", "a/b", "", ".hidden", "a\n", "a b"])
+def test_a_source_that_is_no_plain_name_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="source"):
+        PreprocessSettings(data=tmp_path, source=source)
 
 
 def test_a_given_tokenizer_is_used_and_its_path_told_nowhere(tokenizer, write_raw: WriteRaw, tmp_path: Path) -> None:
@@ -251,7 +347,8 @@ def test_a_revision_without_a_tokenizer_is_refused(write_raw: WriteRaw, tmp_path
 def test_a_job_asked_to_stop_leaves_and_starts_over(sample: Path, tmp_path: Path) -> None:
     expected = bytes_of(tmp_path / "other", preprocess(sample, tmp_path / "other"))
     num_train = len(lines_of(sample / "train.jsonl"))
-    for calls_before in (0, num_train + 1):  # while the tokenizer is trained, and while records are written
+    # While groups are looked for, while the tokenizer is trained, and while records are written.
+    for calls_before in (0, 200 + 1, 200 + num_train + 1):
         answers = iter([False] * calls_before + [True])
         with pytest.raises(Interrupted):
             preprocess(sample, tmp_path / "run", stop=lambda answers=answers: next(answers, True))

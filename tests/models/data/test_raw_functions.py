@@ -33,12 +33,12 @@ def changed(**values: object) -> bytes:
 
 
 def test_a_good_row_is_a_function() -> None:
-    assert read(changed()) == RawFunction(7, "12", "int f(void);", 1, "qemu", "c0ffee")
+    assert read(changed()) == RawFunction(7, "12", "int f(void);", 1, "qemu", "c0ffee", True)
 
 
 def test_what_may_be_missing_is_filled_in() -> None:
     row = read(b'{"func": "f", "target": false}')
-    assert row == RawFunction(line=7, orig_id="line-7", code="f", label=0, project="", commit_id="")
+    assert row == RawFunction(line=7, orig_id="line-7", code="f", label=0, project="", commit_id="", has_idx=False)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,11 @@ def test_two_files_of_one_split_are_refused(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl.gz").touch()
     with pytest.raises(DataInvalid, match=r"test\.jsonl\.gz"):
         find_split(tmp_path, "test")
+
+
+@given(st.lists(st.from_regex(r"(idx-){0,2}(line-)?[0-9]", fullmatch=True), unique=True))
+def test_an_idx_that_reads_like_a_line_never_takes_the_name_of_a_row_without_one(given_ids: list[str]) -> None:
+    own = [RawFunction(1, name, "f", 0, "", "", has_idx=True).unique_name for name in given_ids]
+    without = [RawFunction(n, f"line-{n}", "f", 0, "", "", has_idx=False).unique_name for n in range(10)]
+    assert len({*own, *without}) == len(own) + 10
+    assert "line-5" in without

@@ -19,7 +19,7 @@ def make_plan(tokenizer: Tokenizer, **changes: object) -> RecordPlan:
 
 def name_all(codes: list[str]) -> list[NamedFunction]:
     return [
-        NamedFunction(RawFunction(at + 1, str(at), code, at % 2, "p", "c"), f"MADE-TRAIN-{at}", "c", "train")
+        NamedFunction(RawFunction(at + 1, str(at), code, at % 2, "p", "c", True), f"MADE-TRAIN-{at}", "c", "train")
         for at, code in enumerate(codes)
     ]
 

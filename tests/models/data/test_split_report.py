@@ -22,8 +22,9 @@ def facts(**changes: object) -> RecordFacts:
 def test_everything_is_counted() -> None:
     report = SplitReport()
     for label, project in ((0, "qemu"), (1, "qemu"), (1, "")):
-        report.accept(RawFunction(1, "line-1" if label else "5", "f", label, project, ""))
+        report.accept(RawFunction(1, "line-1", "f", label, project, "", has_idx=not label))
     report.reject(Rejection(4, "nul_byte", ""))
+    report.drop(Rejection(5, "group_in_test", ""))
     report.add_records(
         [
             facts(),
@@ -34,7 +35,8 @@ def test_everything_is_counted() -> None:
 
     summary = report.summary()
 
-    assert (summary["rows"], summary["accepted"], summary["rejected"]) == (4, 3, 1)
+    assert (summary["rows"], summary["accepted"], summary["rejected"]) == (5, 3, 1)
+    assert summary["dropped_by_reason"] == {"group_in_test": 1}
     assert summary["rejected_by_reason"] == {"nul_byte": 1}
     assert summary["labels"] == {"0": 1, "1": 2}
     assert summary["share_vulnerable"] == 0.6667

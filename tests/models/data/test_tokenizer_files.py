@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, pre_tokenizers
 
 from models.data import tokenizer_files
 from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, tokenizer_sha256, train_tokenizer
@@ -100,9 +100,30 @@ def test_a_tokenizer_that_cannot_give_offsets_is_refused(
         init_safe_tokenizer("some/name")
 
 
-def test_no_piece_that_a_tokenizer_learns_from_is_longer_than_the_bound() -> None:
-    for text in ("(" * 300_000, "x" * 250_000 + " y", "int f(void) { return 1; }"):
-        cut = tokenizer_files._with_short_pieces(text)
-        assert max(map(len, cut.split())) <= tokenizer_files.LONGEST_PIECE
-        assert cut.replace(" ", "") == text.replace(" ", "")
-    assert tokenizer_files._with_short_pieces("int f(void) { return 1; }") == "int f(void) { return 1; }"
+HARD_TEXTS = {
+    "operators": "(" * 300_000,
+    "letters": "x" * 250_000 + " y",
+    "blanks": "a" + " " * 300_000 + "b",
+    "other_blanks": "\u00a0" * 3000,
+    "separators": "(\x1c" * 3000,
+}
+
+
+@pytest.mark.parametrize("text", HARD_TEXTS.values(), ids=HARD_TEXTS)
+def test_no_piece_that_a_tokenizer_learns_from_is_longer_than_the_bound(text: str) -> None:
+    cut = tokenizer_files._with_short_pieces(text)
+    pieces = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(cut)
+    assert max(end - start for _, (start, end) in pieces) <= tokenizer_files.LONGEST_PIECE + 1  # a blank before
+    assert "".join(cut.split()) == "".join(text.split())
+
+
+def test_a_function_of_one_300_kb_word_is_learnt_from(functions: list[str]) -> None:
+    assert train_tokenizer([*functions, "=" * 300_000], 320).get_vocab_size() == 320
+
+
+def test_ordinary_text_gives_the_vocabulary_that_uncut_text_gives(
+    functions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = train_tokenizer(functions, 500).to_str()
+    monkeypatch.setattr(tokenizer_files, "_with_short_pieces", lambda text: text)
+    assert train_tokenizer(functions, 500).to_str() == cut

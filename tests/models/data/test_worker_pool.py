@@ -25,7 +25,7 @@ from models.data.tokenizer_files import train_tokenizer
 from models.data.worker_pool import make_chunks
 if __name__ == "__main__":
     plan = RecordPlan(train_tokenizer(["int x"], 300).to_str(), "s", 32, True, "head", 50)
-    chunk = [NamedFunction(RawFunction(1, "1", "int f(void);", 0, "", ""), "S-TRAIN-1", "g", "train")]
+    chunk = [NamedFunction(RawFunction(1, "1", "int f(void);", 0, "", "", True), "S-TRAIN-1", "g", "train")]
     for at, _ in enumerate(make_chunks(plan, itertools.repeat(chunk), 2)):
         if at == 3:
             print("working", flush=True)
@@ -40,7 +40,7 @@ def plan(tokenizer: Tokenizer) -> RecordPlan:
 @pytest.fixture
 def chunks(functions: list[str]) -> list[Chunk]:
     named = [
-        NamedFunction(RawFunction(at, str(at), code, 0, "", ""), f"MADE-TRAIN-{at}", "g", "train")
+        NamedFunction(RawFunction(at, str(at), code, 0, "", "", True), f"MADE-TRAIN-{at}", "g", "train")
         for at, code in enumerate(functions)
     ]
     return [named[at : at + 2] for at in range(0, len(named), 2)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.evaluation import baselines
 from models.evaluation.baselines import fit_baselines, project_only
 from models.evaluation.metrics import metrics_at
 from models.evaluation.records import SplitRecords, read_split
@@ -38,6 +39,16 @@ def test_length_alone_is_learnt_where_it_tells():
     train = records([row % 2 for row in range(40)], long_ones)
     length = next(b for b in fit_baselines(train, seed=0) if b.name == "length")
     assert metrics_at(train.labels, length.scorer(train), 0.5)["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(("longest", "expected"), [(3, 0.5), (baselines.MAX_NGRAM, 1.0)])
+def test_words_are_seen_in_their_order_up_to_four_in_a_row(longest, expected, monkeypatch):
+    monkeypatch.setattr(baselines, "MAX_NGRAM", longest)
+    texts = ["p q yes p q no p q ;", "p q no p q yes p q ;"]  # the same up to three in a row
+    train = records([row % 2 for row in range(40)], [texts[row % 2] + f" w{row // 2} ;" for row in range(40)])
+    words = next(b for b in fit_baselines(train, seed=0) if b.name == "tfidf_lr")
+    assert metrics_at(train.labels, words.scorer(train), 0.5)["auroc"] == pytest.approx(expected)
+    assert f"up to {longest} in a row" in words.description
 
 
 def test_constant_answers_are_constant():
