@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,9 @@ def scalar(member: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     low = bounds[Ge].ge if Ge in bounds else bounds[Gt].gt if Gt in bounds else -100
     high = bounds[Le].le if Le in bounds else bounds[Lt].lt if Lt in bounds else 10**6
     text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=8)
+    for pattern in (item.pattern for item in metadata if getattr(item, "pattern", None)):
+        shaped = st.from_regex(pattern, fullmatch=True, alphabet=st.characters(codec="ascii"))
+        text = shaped.filter(lambda word: not word.endswith("\n"))  # Python's $ allows it, pydantic's does not
     # An optional text cannot be the word that stands for nothing.
     text = text.filter(lambda word: word.lower() not in ("null", "none"))
     if is_sequence(member):
@@ -142,7 +146,13 @@ def scalar(member: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
 
 
 def instances(settings_class: type[BaseModel]) -> st.SearchStrategy[Any]:
-    fields = {name: values(info.annotation, info.metadata) for name, info in settings_class.model_fields.items()}
+    fields = {}
+    for name, info in settings_class.model_fields.items():
+        patterns = [item.pattern for item in info.metadata if getattr(item, "pattern", None)]
+        if patterns:
+            fields[name] = st.from_regex(re.compile(patterns[0], re.ASCII), fullmatch=True)
+        else:
+            fields[name] = values(info.annotation, info.metadata)
     return st.builds(settings_class, **fields)
 
 
