@@ -16,25 +16,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean, median, stdev
-from typing import Protocol, cast
+from statistics import mean, median
+from typing import cast
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from benchmarks.plain_pyg import PlainTraining, plain_graphs
+from benchmarks.side_by_side import OurTraining, Training, excess_allowed, held, spread
 from benchmarks.tiny_data import write_tiny_data
 from models.evaluation.metrics import auroc, ranking_of, steps_of
-from models.jobs.contract import JobContext
-from models.jobs.events import EventStream
 from models.settings.gnn import GnnSettings
 from models.settings.train import ComputeSettings, TrainSettings
 from models.training.gnn import GraphObjective
-from models.training.job import assemble, resume
 from models.training.objective import Objective
-from models.training.order import Indices, epoch_order, step_records
-from models.training.process import open_process
 from models.training.trainer import Trainer
 
 NUM_FUNCTIONS = 1800
@@ -45,59 +40,6 @@ MAX_LOCKSTEP_DIFFERENCE = 1e-5
 """Of any step's loss [nats]. Rounding doubles with each further step: Adam makes much of gradients near zero."""
 MAX_LOSS_EXCESS = 0.02
 """Validation loss that ours may stand above the plain loop's where the seeds scatter less than that [nats]."""
-
-
-class Training(Protocol):
-    """A training that is led step by step."""
-
-    def begin_epoch(self) -> None:
-        """Get ready for the first step of an epoch."""
-        ...
-
-    def step(self) -> None:
-        """The next step of the epoch."""
-        ...
-
-    def val_logits(self) -> Tensor:
-        """``(records, 2)`` on the validation records."""
-        ...
-
-
-class OurTraining:
-    """The trainer of a ``train`` job, put together as the job does.
-
-    Args:
-        settings: The job.
-        run_path: Where its run directory would be.
-    """
-
-    def __init__(self, settings: TrainSettings, run_path: Path) -> None:
-        context = JobContext(run_path, run_path, EventStream(run_path / "progress.jsonl", None))
-        accelerator = open_process(settings.compute, context)
-        self.trainer: Trainer = assemble(settings, context, accelerator, cast(type[Objective], GraphObjective))
-        resume(self.trainer, time.monotonic())
-        self._order = np.zeros(0, dtype=np.int64)
-
-    def begin_epoch(self) -> None:
-        """The order of the next epoch."""
-        position = self.trainer.position
-        position.epoch, position.step_in_epoch = position.epoch + bool(position.step), 0
-        self._order = epoch_order(len(self.trainer.train), seed=self.trainer.seed, epoch=position.epoch)
-
-    def records(self, step_in_epoch: int) -> Indices:
-        """Which records a step of this epoch takes."""
-        return step_records(self._order, step_in_epoch=step_in_epoch, batch_size=self.trainer.position.batch_size)
-
-    def step(self) -> None:
-        """The trainer's step."""
-        torch.set_deterministic_debug_mode("error")  # as in a job; the plain loop goes without
-        self.trainer.step(self.records(self.trainer.position.step_in_epoch))
-        torch.set_deterministic_debug_mode("default")
-
-    def val_logits(self) -> Tensor:
-        """As the trainer's evaluation has them."""
-        everything = np.arange(len(self.trainer.val), dtype=np.int64)
-        return self.trainer.objective.scores(self.trainer.val, everything)
 
 
 @dataclass
@@ -143,8 +85,7 @@ def our_training(data_path: Path, run_path: Path, model: GnnSettings, *, seed: i
         seed=seed,
         compute=ComputeSettings(device="cpu", precision="off", num_threads=num_threads),
     )
-    run_path.mkdir(parents=True)
-    return OurTraining(settings, run_path)
+    return OurTraining(settings, run_path, cast(type[Objective], GraphObjective))
 
 
 def logit_difference(ours: OurTraining, plain: PlainTraining) -> float:
@@ -233,7 +174,7 @@ def report(outcomes: dict[str, Outcome], num_graphs: int) -> bool:
             f"  {spread(outcome.losses)}  {spread(outcome.f1s)}  {spread(outcome.aurocs)}"
         )
     faster, excess = speedup(plain, ours), mean(ours.losses) - mean(plain.losses)
-    allowed = loss_excess_allowed(plain, ours)
+    allowed = excess_allowed(plain.losses, ours.losses, at_least=MAX_LOSS_EXCESS)
     return held(
         {
             f"speed-up {faster:.2f}x (>= {MIN_SPEEDUP})": faster >= MIN_SPEEDUP,
@@ -242,29 +183,9 @@ def report(outcomes: dict[str, Outcome], num_graphs: int) -> bool:
     )
 
 
-def held(bounds: dict[str, bool]) -> bool:
-    """Print each bound with its verdict; whether all held."""
-    for phrase, holds in bounds.items():
-        print(f"  {phrase}  {'ok' if holds else 'MISSED'}", flush=True)
-    return all(bounds.values())
-
-
 def speedup(plain: Outcome, other: Outcome) -> float:
     """Median over epochs of the plain loop's seconds to the other's."""
     return median(base / took for base, took in zip(plain.seconds, other.seconds, strict=True))
-
-
-def loss_excess_allowed(plain: Outcome, ours: Outcome) -> float:
-    """Two standard errors of the difference of the means, and at least ``MAX_LOSS_EXCESS``."""
-    if len(ours.losses) < 2:
-        return MAX_LOSS_EXCESS
-    variance = (stdev(plain.losses) ** 2 + stdev(ours.losses) ** 2) / len(ours.losses)
-    return max(MAX_LOSS_EXCESS, 2.0 * float(variance**0.5))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{mean(values):.3f} ± {stdev(values) if len(values) > 1 else 0.0:.3f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

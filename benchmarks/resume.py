@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.killing import Ended, Kill, forked_attempt, fresh_attempt, without_threads
-from benchmarks.resume_cases import CHECKPOINT_STEPS, registered_kinds, tiny_run
+from benchmarks.resume_cases import CHECKPOINT_STEPS, cases, tiny_run
 from benchmarks.tiny_data import write_tiny_data
 from models.jobs.build import build_of
 from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES
@@ -47,9 +47,9 @@ KILL_EXIT_CODES = {"SIGKILL": (-9, 1), "SIGTERM": (75, 0)}
 
 @dataclass
 class Certificate:
-    """What was found for one kind at one number of ranks."""
+    """What was found for one case at one number of ranks."""
 
-    kind: str
+    case: str
     num_ranks: int
     num_drawn: int = 0
     num_kills: int = 0
@@ -83,11 +83,11 @@ class Certificate:
 
 
 def certify(
-    settings: TrainSettings, num_kills: int, rng: random.Random, folder: Path, *, allow_fresh: bool = True
+    case: str, settings: TrainSettings, num_kills: int, rng: random.Random, folder: Path, *, allow_fresh: bool = True
 ) -> Certificate:
     """Kill ``settings``' run ``num_kills`` times, over as many runs as that takes, and compare each with the first."""
     started = time.monotonic()
-    certificate = Certificate(settings.model.kind, settings.compute.num_ranks)
+    certificate = Certificate(case, settings.compute.num_ranks)
     undisturbed = folder / "undisturbed"
     ended = forked_attempt(settings, undisturbed, None, folder / "note")
     if ended.exit_code != 0:
@@ -101,7 +101,7 @@ def certify(
         compare(expected, final_files(run_path), certificate)
         shutil.rmtree(run_path)
         say(
-            f"{certificate.kind}, {certificate.num_ranks} rank(s): {certificate.num_kills}/{num_kills} kills, "
+            f"{certificate.case}, {certificate.num_ranks} rank(s): {certificate.num_kills}/{num_kills} kills, "
             f"{certificate.num_runs} runs compared, {certificate.differing_bytes} bytes differ"
         )
     certificate.seconds = time.monotonic() - started
@@ -200,7 +200,7 @@ def report(certificates: Sequence[Certificate]) -> str:
     header += "| steps a run | steps done twice per kill, at most | bytes that differ | minutes |"
     lines = [header, "|---" * 11 + "|"]
     lines += [
-        f"| {c.kind} | {c.num_ranks} | {c.num_drawn} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
+        f"| {c.case} | {c.num_ranks} | {c.num_drawn} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
         f"| {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} | {c.seconds / 60:.1f} |"
         for c in certificates
     ]
@@ -218,22 +218,22 @@ def shares(num_kills: int, ranks: Sequence[int]) -> list[int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the certificate; 0 when it holds for all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.resume", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("--kills", type=int, default=200, help="kills per model kind, over all numbers of ranks")
+    parser.add_argument("--kills", type=int, default=200, help="kills per case, over all numbers of ranks")
     parser.add_argument("--seed", type=int, default=0, help="seed of the kills")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 3], help="processes that train together")
-    parser.add_argument("--kinds", nargs="+", default=list(registered_kinds()), choices=registered_kinds())
+    parser.add_argument("--cases", nargs="+", default=list(cases()), choices=cases(), help="which small runs")
     parser.add_argument("--json", type=Path, help="also write the result here")
     arguments = parser.parse_args(argv)
     certificates = []
     with tempfile.TemporaryDirectory(prefix="codewarden-resume-") as name:
         folder = Path(name)
         write_tiny_data(folder / "data")
-        warm_up(tiny_run(arguments.kinds[0], folder / "data", num_ranks=1))
-        for kind in arguments.kinds:
+        warm_up(tiny_run(arguments.cases[0], folder / "data", num_ranks=1))
+        for case in arguments.cases:
             for num_ranks, num_kills in zip(arguments.ranks, shares(arguments.kills, arguments.ranks), strict=True):
-                settings = tiny_run(kind, folder / "data", num_ranks=num_ranks)
-                rng = random.Random(f"{arguments.seed}:{kind}:{num_ranks}")
-                certificates.append(certify(settings, num_kills, rng, folder / f"{kind}-{num_ranks}"))
+                settings = tiny_run(case, folder / "data", num_ranks=num_ranks)
+                rng = random.Random(f"{arguments.seed}:{case}:{num_ranks}")
+                certificates.append(certify(case, settings, num_kills, rng, folder / f"{case}-{num_ranks}"))
     print(report(certificates))
     holds = all(certificate.holds for certificate in certificates)
     print("The certificate holds." if holds else "THE CERTIFICATE DOES NOT HOLD.")

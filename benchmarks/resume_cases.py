@@ -1,4 +1,4 @@
-"""Small training runs for the kill certificate, one for each registered model kind."""
+"""Small training runs for the certificate: one for each model kind, and a transformer that begins from a folder."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from models.jobs.registry import OBJECTIVE_MODULES
+from benchmarks.tiny_data import BACKBONE_FOLDER
 from models.settings.train import CheckpointSettings, ComputeSettings, ModelSettings, TrainSettings
 
 CHECKPOINT_STEPS = 3
 """Steps between checkpoints: several in an epoch, so that every named point is reached at many steps."""
 
+TINY_TRANSFORMER: dict[str, Any] = {
+    "kind": "transformer",
+    "max_seq_len": 64,
+    "max_windows": 2,
+    "learning_rate": 1e-3,
+    "epochs": 5,
+    "batch_size": 12,
+    "token_budget": 400,
+    "early_stopping_patience": 3,
+}
 TINY_MODELS: dict[str, dict[str, Any]] = {
     "gnn": {
+        "kind": "gnn",
         "hidden_dim": 16,
         "embedding_dim": 8,
         "num_layers": 2,
@@ -24,24 +35,40 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
         "early_stopping_patience": 3,
         "plateau_patience": 0,
     },
+    "transformer": {
+        **TINY_TRANSFORMER,
+        "pretrained": "off",
+        "small": {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feedforward_dim": 32},
+        "pooling": "attention",
+    },
+    "transformer-t5": {
+        **TINY_TRANSFORMER,
+        "pretrained": "required",
+        "backbone": BACKBONE_FOLDER,
+        "pooling": "mean",
+        "gradient_checkpointing": True,
+    },
 }
-"""What makes each kind small; a kind without an entry fails the certificate rather than being left out."""
+"""What makes each case small; a kind without one fails the certificate rather than being left out."""
 
 
-def registered_kinds() -> tuple[str, ...]:
-    """Every model kind of the program."""
-    return tuple(OBJECTIVE_MODULES)
+def cases() -> tuple[str, ...]:
+    """Names of all cases."""
+    return tuple(TINY_MODELS)
 
 
-def tiny_run(kind: str, data_path: Path, *, num_ranks: int) -> TrainSettings:
+def tiny_run(case: str, data_path: Path, *, num_ranks: int) -> TrainSettings:
     """A run of a few seconds that evaluates, saves, lowers its rate and stops early as long ones do.
 
     Args:
-        kind: Model kind.
-        data_path: Folder with ``train.jsonl`` and ``valid.jsonl`` of a preprocess run.
+        case: Name of the case.
+        data_path: Folder with ``train.jsonl``, ``valid.jsonl``, their tokenizer and a backbone.
         num_ranks: Processes that train together.
     """
-    model: Any = TypeAdapter(ModelSettings).validate_python({"kind": kind, **TINY_MODELS[kind]})
+    values = TINY_MODELS[case]
+    if "backbone" in values:
+        values = {**values, "backbone": str(data_path / values["backbone"])}
+    model: Any = TypeAdapter(ModelSettings).validate_python(values)
     return TrainSettings(
         train_data=data_path / "train.jsonl",
         val_data=data_path / "valid.jsonl",

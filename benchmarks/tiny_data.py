@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 
 from models.data.generated import write_sample
-from models.settings.preprocess import PreprocessSettings
+from models.settings.preprocess import TOKENIZER_FOLDER, PreprocessSettings
+from models.settings.transformer import SmallEncoder, TransformerSettings
 
 TINY_FUNCTIONS = 180
+BACKBONE_FOLDER = "backbone"
+"""A tiny T5 with the records' tokenizer, as someone would have it on disk."""
 
 
 def write_tiny_data(folder: Path, num_functions: int = TINY_FUNCTIONS) -> None:
-    """Leave ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl`` with their Arrow copies in ``folder``.
+    """Leave ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl``, Arrow copies, tokenizer and a backbone in ``folder``.
 
-    The job runs in its own process, so that the caller stays without threads.
+    Job and backbone are made in processes of their own, so that the caller stays without threads.
     """
     raw_path, run_path = folder.with_name(f"{folder.name}-raw"), folder.with_name(f"{folder.name}-run")
     write_sample(raw_path, num_functions=num_functions)
@@ -28,3 +31,24 @@ def write_tiny_data(folder: Path, num_functions: int = TINY_FUNCTIONS) -> None:
     for split in ("train", "valid", "test"):
         for suffix in ("jsonl", "arrow"):
             shutil.copy2(run_path / f"{split}.{suffix}", folder)
+    shutil.copytree(run_path / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
+    program = "import sys; from pathlib import Path; from benchmarks.tiny_data import write_tiny_backbone; "
+    program += "write_tiny_backbone(Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True, stdout=subprocess.DEVNULL)
+
+
+def write_tiny_backbone(folder: Path) -> None:
+    """Save a T5 encoder of two layers beside the records in ``folder``, with their tokenizer."""
+    import torch
+
+    from models.data.record_tokenizer import RecordTokenizer
+    from models.nn.backbones import TokenIds, only_errors_told, small_backbone
+
+    tokenizer = RecordTokenizer.read(folder / TOKENIZER_FOLDER)
+    ids = TokenIds(tokenizer.vocab_size, tokenizer.special.pad, tokenizer.bos, tokenizer.eos)
+    small = SmallEncoder(family="t5", hidden_dim=16, num_layers=2, num_heads=2, feedforward_dim=32)
+    torch.manual_seed(0)
+    backbone = small_backbone(TransformerSettings(small=small), ids)
+    shutil.copytree(folder / TOKENIZER_FOLDER, folder / BACKBONE_FOLDER)
+    with only_errors_told():
+        backbone.save_pretrained(folder / BACKBONE_FOLDER)

@@ -1,4 +1,4 @@
-"""Phase 1: preprocess functions, train the graph network, score it beside honest baselines, report.
+"""Phase 1: preprocess functions, train transformer and graph network, score both beside honest baselines, report.
 
     python -m flows.phase1 --config configs/phase1/quick.yaml --gnn.epochs 2
     prefect deployment run phase1
@@ -10,12 +10,14 @@ The three are the same flow. A second run of the same settings finds every job f
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from prefect.futures import PrefectFuture
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from models.settings.command_line import parse_settings
 from models.settings.evaluate import EvaluateSettings
@@ -24,34 +26,43 @@ from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import CheckpointSettings, ComputeSettings, TrainSettings
+from models.settings.transformer import TransformerSettings
 from tasks.jobs import RunReference, finished_run, run_job
 from tasks.launchers.contract import Launcher
 from tasks.launchers.local import LocalProcess
 from tasks.program import run_program
 from tasks.publication import publish_phase1
+from tasks.slots import Chain, run_chains
 from tasks.supervision import SupervisionSettings
 from tasks.termination import noting_termination
 
 ALIASES = {
     "data": "preprocess.data",
     "source": "preprocess.source",
-    "epochs": "gnn.epochs",
-    "batch-size": "gnn.batch_size",
-    "lr": "gnn.learning_rate",
+    "tokenizer": "preprocess.tokenizer",
     "num-threads": "compute.num_threads",
     "device": "compute.device",
 }
-"""Flat flags of the program for the fields people set most."""
+"""Flat flags of the program for the fields people set most; what both models have, such as epochs, is said by model."""
 
 ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
 """The only variables that are read."""
 
+ModelName = Literal["transformer", "gnn"]
+
 
 class Phase1Settings(Settings):
-    """Phase 1: preprocess functions, train the graph network, score it beside honest baselines, report."""
+    """Phase 1: preprocess functions, train transformer and graph network, score both beside baselines, report."""
 
     preprocess: PreprocessSettings
     """From raw functions to records; its data is the one thing that must be said."""
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})] = (
+        "transformer",
+        "gnn",
+    )
+    """Models to train and compare, in the order of the tables."""
+    transformer: TransformerSettings = TransformerSettings()
+    """The transformer and how it is optimised; a pretrained one needs its own tokenizer in preprocess.tokenizer."""
     gnn: GnnSettings = GnnSettings()
     """The graph network and how it is optimised."""
     seed: NonNegativeInt = 42
@@ -68,6 +79,8 @@ class Phase1Settings(Settings):
     """Device, precision, ranks and threads of training; prediction takes all but the ranks."""
     checkpoints: CheckpointSettings = CheckpointSettings()
     """When training progress is saved."""
+    slots: Annotated[PositiveInt, INCIDENTAL] = 1
+    """Models that are worked on at a time on this machine, each with compute.num_threads threads [jobs]."""
     patience: SupervisionSettings = SupervisionSettings()
     """How long a job may be silent, and how long it gets to save when it is stopped."""
     runs: Annotated[Path, INCIDENTAL] = Path("runs")
@@ -77,6 +90,13 @@ class Phase1Settings(Settings):
     where: Annotated[Literal["local"], INCIDENTAL] = "local"
     """Where jobs run; local: as child processes of the flow."""
 
+    @field_validator("models")
+    @classmethod
+    def _each_model_once(cls, models: tuple[ModelName, ...]) -> tuple[ModelName, ...]:
+        if len(set(models)) < len(models):
+            raise ValueError(f"each model is named once, got {', '.join(models)}")
+        return models
+
 
 class Phase1Result(BaseModel):
     """What phase 1 leaves: the runs of its jobs, a table for people and the report."""
@@ -84,52 +104,77 @@ class Phase1Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     preprocess: RunReference
-    train: RunReference
-    predict: RunReference
+    train: dict[str, RunReference]
+    """By model, in the order of the settings."""
+    predict: dict[str, RunReference]
+    """By model, in the order of the settings."""
     evaluate: RunReference
     table: str
-    """Model and baselines, one line each, as text."""
+    """Models and baselines, one line each, as text."""
     report_path: Path
     """A self-contained HTML page."""
 
 
+@dataclass(frozen=True)
+class ModelRuns:
+    """The finished runs of one model."""
+
+    train: RunReference
+    predict: RunReference
+
+
 @flow(name="phase1", flow_run_name="phase1 {settings.preprocess.source} seed {settings.seed}")
 def phase1(settings: Phase1Settings) -> Phase1Result:
-    """Preprocess functions, train the graph network, score it beside honest baselines, report.
+    """Preprocess functions, train transformer and graph network, score both beside honest baselines, report.
 
     Raises:
         CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
     """
     runs_path = settings.runs.resolve()
-    launcher = launcher_for(settings.where, runs_path)
+    how: dict[str, Any] = {
+        "launcher": launcher_for(settings.where, runs_path),
+        "patience": settings.patience,
+        "reuse_build": settings.reuse_build,
+    }
 
     def run(job: Settings) -> RunReference:
-        answer = run_job(
-            job, runs_path, launcher=launcher, patience=settings.patience, reuse_build=settings.reuse_build
-        )
-        return finished_run(answer)
+        return finished_run(run_job(job, runs_path, **how))
+
+    def submit(job: Settings, after: list[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+        future: PrefectFuture[Any] = run_job.submit(job, runs_path, **how, wait_for=after)
+        return future
 
     with noting_termination():
         preprocessed = run(preprocess_job(settings))
-        trained = run(train_job(settings, preprocessed.run_path))
-        predicted = run(predict_job(settings, trained.run_path, preprocessed.run_path))
-        evaluated = run(evaluate_job(settings, predicted.run_path, preprocessed.run_path))
+        chains: dict[str, Chain[ModelRuns]] = {
+            model: train_and_predict(settings, model, preprocessed.run_path) for model in settings.models
+        }
+        models = run_chains(chains, submit, num_slots=settings.slots)
+        evaluated = run(
+            evaluate_job(settings, {m: runs.predict.run_path for m, runs in models.items()}, preprocessed.run_path)
+        )
         report = publish_phase1(
             runs_path,
-            model=settings.gnn.kind,
             preprocess=preprocessed.run_path,
-            train=trained.run_path,
-            predict=predicted.run_path,
+            train={model: runs.train.run_path for model, runs in models.items()},
+            predict={model: runs.predict.run_path for model, runs in models.items()},
             evaluate=evaluated.run_path,
         )
     return Phase1Result(
         preprocess=preprocessed,
-        train=trained,
-        predict=predicted,
+        train={model: runs.train for model, runs in models.items()},
+        predict={model: runs.predict for model, runs in models.items()},
         evaluate=evaluated,
         table=report.table,
         report_path=report.path,
     )
+
+
+def train_and_predict(settings: Phase1Settings, model: ModelName, records_path: Path) -> Chain[ModelRuns]:
+    """The chain of one model: its training, and its prediction as soon as that has ended."""
+    trained = yield train_job(settings, model, records_path)
+    predicted = yield predict_job(settings, trained.run_path, records_path)
+    return ModelRuns(trained, predicted)
 
 
 def launcher_for(where: Literal["local"], runs_path: Path) -> Launcher:
@@ -143,12 +188,12 @@ def preprocess_job(settings: Phase1Settings) -> PreprocessSettings:
     return settings.preprocess.model_copy(update={"quick_test": quick_test})
 
 
-def train_job(settings: Phase1Settings, records_path: Path) -> TrainSettings:
+def train_job(settings: Phase1Settings, model: ModelName, records_path: Path) -> TrainSettings:
     """Records to weights; the test split stays sealed."""
     return TrainSettings(
         train_data=records_path / "train.jsonl",
         val_data=records_path / "valid.jsonl",
-        model=settings.gnn,
+        model={"transformer": settings.transformer, "gnn": settings.gnn}[model],
         seed=settings.seed,
         quick_test=settings.quick_test,
         compute=settings.compute,
@@ -166,11 +211,13 @@ def predict_job(settings: Phase1Settings, model_path: Path, records_path: Path) 
     )
 
 
-def evaluate_job(settings: Phase1Settings, predictions_path: Path, records_path: Path) -> EvaluateSettings:
+def evaluate_job(
+    settings: Phase1Settings, prediction_paths: Mapping[str, Path], records_path: Path
+) -> EvaluateSettings:
     """Probabilities to metrics beside baselines."""
     return EvaluateSettings(
         data=records_path,
-        predictions={settings.gnn.kind: predictions_path},
+        predictions=dict(prediction_paths),
         num_resamples=settings.num_resamples,
         confidence=settings.confidence,
         seed=settings.seed,

@@ -15,6 +15,7 @@
     ├── RankLost               one of several processes died     retried
     ├── RunBusy                another process runs this job     exit 73, attach or wait
     ├── NumericsError          loss or gradient is not finite    exit 2, a person must act
+    ├── MemoryExhausted        one record alone does not fit     exit 2, a person must act
     └── JobFailed              seen by the supervising side
         ├── JobRefused         the job ended with exit 2         not retried
         ├── JobInterrupted     the job ended with exit 75        retried
@@ -112,14 +113,30 @@ class NumericsError(CodewardenError):
 
     exit_code = EXIT_REFUSED
 
-    def __init__(self, what: str, *, step: int, record_ids: list[str]) -> None:
+    def __init__(self, what: str, *, step: int, record_ids: list[str], checkpoint: str | None = None) -> None:
         self.what = what
         self.step = step
         self.record_ids = record_ids
-        shown = ", ".join(record_ids[:5]) + (" …" if len(record_ids) > 5 else "")
+        self.checkpoint = checkpoint
+        shown = ", ".join(record_ids[:16]) + (f" and {len(record_ids) - 16} more" if len(record_ids) > 16 else "")
+        kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was made before it"
         super().__init__(
-            f"{what} is not finite at step {step} (records {shown}). The last checkpoint before it is kept; "
-            "lower the learning rate or look at these records."
+            f"{what} is not finite at step {step} (records {shown}); {kept}. "
+            "Lower the learning rate, or look at these records."
+        )
+
+
+class MemoryExhausted(CodewardenError):
+    """Even micro-batches of one record do not fit into memory. Not retried: the same step would not fit again."""
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, *, step: int, budget: int) -> None:
+        self.step = step
+        self.budget = budget
+        super().__init__(
+            f"memory does not suffice for one record at a time at step {step} (micro-batches of {budget}). Shorten "
+            "the records, take a smaller model or a larger device, or turn on gradient checkpointing where there is it."
         )
 
 

@@ -20,12 +20,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, ConfigDict
 
+from models.errors import SettingsInvalid
 from models.jobs.contract import MANIFEST_FILE
 from models.jobs.layout import RunPlan, is_finished, plan_run, read_result
+from models.jobs.registry import model_kind_of
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
@@ -73,8 +76,17 @@ def job_name(settings: Settings) -> str:
     if isinstance(settings, PreprocessSettings):
         return f"preprocess {settings.source}"
     if isinstance(settings, PredictSettings):
-        return f"predict {', '.join([*settings.splits, *(['test'] if settings.open_test else [])])}"
+        splits = [*settings.splits, *(["test"] if settings.open_test else [])]
+        return f"predict {_model_name(settings)} {', '.join(splits)}"
     return str(getattr(settings, "kind", type(settings).__name__))
+
+
+def _model_name(settings: PredictSettings) -> str:
+    """Kind of the model that predicts, or the folder of a run that cannot be read: planning the job says why."""
+    try:
+        return str(model_kind_of(settings))
+    except SettingsInvalid:
+        return settings.model_run.name
 
 
 def name_task_run(parameters: dict[str, Any]) -> str:
@@ -201,7 +213,8 @@ class ProgressReporter:
             self._logged_seconds = now_seconds
         if now_seconds - self._moved_seconds >= ARTIFACT_EVERY_SECONDS:
             self._moved_seconds = now_seconds
-            self._move_artifact(progress)
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # or a server that is away holds us for a minute
+                self._move_artifact(progress)
 
     def done(self) -> None:
         """The job is done: all of it."""

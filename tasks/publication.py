@@ -17,7 +17,7 @@ class Publication:
     """What was published.
 
     Args:
-        table: Model and baselines as text.
+        table: Models and baselines as text.
         path: The HTML page.
     """
 
@@ -27,28 +27,27 @@ class Publication:
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE, persist_result=False)
 def publish_phase1(
-    runs_path: Path, *, model: str, preprocess: Path, train: Path, predict: Path, evaluate: Path
+    runs_path: Path, *, preprocess: Path, train: dict[str, Path], predict: dict[str, Path], evaluate: Path
 ) -> Publication:
     """Write the HTML page under ``runs/reports`` and publish table and link.
 
     Args:
         runs_path: The run root.
-        model: What the tables call the model.
         preprocess: Run directory of the data.
-        train: Run directory of the model.
-        predict: Run directory of its predictions.
+        train: Run directory of each model.
+        predict: Run directory of each model's predictions.
         evaluate: Run directory of the metrics.
     """
+    from tasks.report_training import training_caveats
     from tasks.reports import markdown_summary, read_report_inputs, render_report, table_text  # brings Jinja
 
-    inputs = read_report_inputs(
-        runs_path, preprocess=preprocess, train={model: train}, predict={model: predict}, evaluate=evaluate
-    )
+    title = f"Phase 1: {' and '.join(train)} beside honest baselines"
+    inputs = read_report_inputs(runs_path, preprocess=preprocess, train=train, predict=predict, evaluate=evaluate)
     path = runs_path / "reports" / f"phase1-{evaluate.parent.name.rpartition('-')[2]}-{evaluate.name}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_report(title=f"Phase 1: {model} beside its baselines", **inputs), encoding="utf-8")
-    evaluation = inputs["evaluation"]
-    publish_markdown(PHASE1_LEADERBOARD, markdown_summary(evaluation), f"Phase 1: {model} beside its baselines")
+    path.write_text(render_report(title=title, **inputs), encoding="utf-8")
+    evaluation, caveats = inputs["evaluation"], training_caveats(inputs["training"])
+    publish_markdown(PHASE1_LEADERBOARD, markdown_summary(evaluation, caveats), title)
     publish_file_link(PHASE1_REPORT, path, "Phase 1: the whole report")
     get_run_logger().info("report written to %s", path)
-    return Publication(table_text(evaluation), path)
+    return Publication(table_text(evaluation, caveats), path)

@@ -1,7 +1,8 @@
 """The data audit of a report: what ``preprocessing_metadata.json`` says, as tables people can read.
 
-Duplicates have a table of their own shape. Everything else that is told per split becomes one table with the splits
-side by side, and what is told once a list: a count that the preprocess job adds later is shown without a change here.
+Duplicates and trimming strategies have tables of their own shape. Everything else that is told per split becomes one
+table with the splits side by side, and what is told once a list: a count that the preprocess job adds later is shown
+without a change here.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 SPLITS = ("train", "valid", "test")
-HIDDEN = ("duplicates", "settings", "samples")
+HIDDEN = ("duplicates", "settings", "samples", "trimming_strategies")
 """Keys shown elsewhere, or too long for a table."""
 MAX_DEPTH = 3
 TITLES = {
     "splits": "Records by split",
+    "trimming_strategies": "What each trimming would keep",
     "groups_across_splits": "Commits across splits",
     "duplicates": "Duplicates",
     "twins": "Records with a twin in training",
@@ -39,6 +41,7 @@ FIRST_ROWS = (
     "tokens_before_trim",
     "tokens",
     "share_of_tokens_kept",
+    "share_of_records_cut",
     "trimming",
 )
 """Order of what is told per split; the rest follows."""
@@ -46,7 +49,22 @@ CLEARER = {
     "has_error": "with a syntax error",
     "ast_success": "AST success (no error)",
     "in_several_splits": "groups in several splits",
+    "share_of_records_cut any": "share of records cut",
+    "share_of_records_cut window": "share cut to windows around vulnerable calls",
+    "share_of_records_cut head": "share cut to the head",
+    "share_of_records_cut head_tail": "share cut to head and tail",
+    "trimming none": "records left whole",
+    "trimming window": "cut to windows around vulnerable calls",
+    "trimming head": "cut to the head",
+    "trimming head_tail": "cut to head and tail",
 }
+STRATEGIES = {
+    "window": "window: around vulnerable calls, else the head",
+    "head": "head: the first tokens",
+    "head_tail": "head_tail: the first and the last tokens",
+    "whole": "whole: every token",
+}
+"""What the trimming strategies mean, in the order of their table."""
 SHARES = ("share", "ast_success", "has_error")
 """A name that holds one of these is a share of 1."""
 MAX_ITEMS = 12
@@ -71,7 +89,7 @@ class Table:
 
 
 def audit_tables(preprocessing: dict[str, Any]) -> list[Table]:
-    """Tables of the metadata: one for each thing told per split, one of single values, and the duplicates."""
+    """Tables of the metadata: one for each thing told per split, one of single values, duplicates and strategies."""
     tables, single = [], []
     for key, value in preprocessing.items():
         if key in HIDDEN:
@@ -85,6 +103,8 @@ def audit_tables(preprocessing: dict[str, Any]) -> list[Table]:
             single.append((humanised(key), text_of(value)))
     duplicates = preprocessing.get("duplicates")
     tables += duplicate_tables(duplicates) if duplicates else []
+    strategies = preprocessing.get("trimming_strategies")
+    tables += [strategies_table(strategies, preprocessing["settings"]["trimming"])] if strategies else []
     tables += [Table("Other", ("", "value"), tuple(single))] if single else []
     first = {
         title: place for place, title in enumerate((*TITLES.values(), "Duplicates", "Records with a twin in training"))
@@ -119,6 +139,23 @@ def duplicate_tables(report: dict[str, Any]) -> list[Table]:
     if twins:
         found.append(Table(TITLES["twins"], ("split", "exact", "near", "either"), twins))
     return found
+
+
+def strategies_table(found: dict[str, Any], used: str) -> Table:
+    """What each trimming strategy would keep of the tokens, the one used marked."""
+    rows = []
+    for name, title in STRATEGIES.items():
+        shares = found["strategies"][name]
+        cells = (_cell(share, shares[share]) for share in ("share_of_tokens", "share_of_call_tokens"))
+        rows.append((f"{title} (used)" if name == used else title, *cells))
+    note = (
+        f"{text_of(found['records_too_long'])} of {text_of(found['records'])} records are longer than "
+        f"{text_of(found['max_seq_len'])} tokens. Vulnerable-call tokens are those of names of calls that often go "
+        f"wrong, {text_of(found['call_tokens'])} in these records. What a model then reads may be less: a "
+        "transformer reads at most max_windows windows of its own max_seq_len."
+    )
+    heads = ("trimming", "of all tokens", "of vulnerable-call tokens")
+    return Table(TITLES["trimming_strategies"], heads, tuple(rows), note)
 
 
 def flattened(value: dict[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:

@@ -36,6 +36,21 @@ class Line:
     marks: bool = False
 
 
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its caption and the names of its lines.
+
+    Args:
+        title: Caption.
+        svg: Markup.
+        legend: ``(style, name)`` of each line.
+    """
+
+    title: str
+    svg: Markup
+    legend: tuple[tuple[str, str], ...] = ()
+
+
 class Frame:
     """Axes, grid and labels; maps values to places."""
 

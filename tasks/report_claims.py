@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 METRIC_TITLES = {
@@ -103,6 +104,20 @@ def verdict_of(evaluation: dict[str, Any], split: str, model: str) -> str:
     return f"{model} is shown to be better than each baseline on some metric, on no metric than all of them."
 
 
+def verdicts_of(evaluation: dict[str, Any], split: str) -> list[str]:
+    """What was shown, in a sentence for each model against the baselines and one for each two models."""
+    return [*(verdict_of(evaluation, split, m) for m in models_of(evaluation, split)), *duels_of(evaluation, split)]
+
+
+def duels_of(evaluation: dict[str, Any], split: str) -> list[str]:
+    """One sentence for each two models: their paired differences with intervals, and what was shown."""
+    return [
+        _duel(first, second, entries)
+        for first, second in combinations(models_of(evaluation, split), 2)
+        if (entries := _between(evaluation, split, first, second))
+    ]
+
+
 def caveats_of(evaluation: dict[str, Any], split: str) -> list[str]:
     """What weakens the numbers of a split."""
     measured, caveats = evaluation["splits"][split], []
@@ -131,12 +146,45 @@ def coverage(evaluation: dict[str, Any]) -> str:
     return f"{100 * evaluation['settings']['confidence']:g} %"
 
 
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference, always with its sign."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "\u2212")
+
+
+def shown_word(entry: dict[str, Any]) -> str:
+    """What a comparison showed of its ``model``."""
+    return {1: "better", -1: "worse", 0: "no difference shown"}[_shown_sign(entry)]
+
+
+def _between(evaluation: dict[str, Any], split: str, first: str, second: str) -> list[dict[str, Any]]:
+    """The comparisons of two models, as seen from ``first``."""
+    seen = [_of(entry, first) for entry in evaluation["splits"][split]["comparisons"]]
+    return [entry for entry in seen if entry is not None and entry["against"] == second]
+
+
+def _duel(first: str, second: str, entries: Sequence[dict[str, Any]]) -> str:
+    told = []
+    for entry in entries:
+        interval = "" if entry["low"] is None else f" [{signed(entry['low'], 2)}, {signed(entry['high'], 2)}]"
+        told.append(f"{METRIC_TITLES[entry['metric']]} {signed(entry['difference'])}{interval}")
+    words = [f"shown to be {word}" if word in ("better", "worse") else word for word in map(shown_word, entries)]
+    if len(set(words)) == 1:
+        return f"{first} against {second}: {', '.join(told)}; {words[0]}."
+    return f"{first} against {second}: {'; '.join(f'{t}, {word}' for t, word in zip(told, words, strict=True))}."
+
+
 def _of(entry: dict[str, Any], model: str) -> dict[str, Any] | None:
     """The comparison as seen from ``model``; ``None`` where it takes no part."""
     if entry["model"] == model:
         return entry
     if entry["against"] == model:
-        return {**entry, "model": model, "against": entry["model"], "difference": -entry["difference"]}
+        turned = {"difference": entry["difference"], "low": entry.get("high"), "high": entry.get("low")}
+        return {
+            **entry,
+            "model": model,
+            "against": entry["model"],
+            **{key: None if value is None else -value for key, value in turned.items()},
+        }
     return None
 
 

@@ -1,22 +1,25 @@
-"""The parts of the report's page: rows, cards and charts of one split, targets, learning curves; words and SVG only.
+"""The parts of the report's page: rows, cards and charts of one split, and the targets; words and SVG only.
 
-What is shown where is the template's (``report.html.j2``); what can be claimed is ``report_claims``'.
+What is shown where is the template's (``report.html.j2``); what can be claimed is ``report_claims``'. How the models
+were trained is ``report_training``'s.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from tasks.report_charts import Line, histogram_chart, interval_bar, line_chart
+from tasks.report_charts import Chart, Line, histogram_chart, interval_bar, line_chart
 from tasks.report_claims import (
     METRIC_TITLES,
     SPLIT_TITLES,
     caveats_of,
+    duels_of,
     findings_of,
     models_of,
+    shown_word,
+    signed,
     verdict_of,
 )
 
@@ -26,21 +29,6 @@ WITH_INTERVAL = ("f1", "mcc", "auroc", "auprc")
 BARRED = ("f1", "auroc")
 """Metrics whose interval is also drawn."""
 UNIT: tuple[float, float] = (0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart with its caption and the names of its lines.
-
-    Args:
-        title: Caption.
-        svg: Markup.
-        legend: ``(style, name)`` of each line.
-    """
-
-    title: str
-    svg: Markup
-    legend: tuple[tuple[str, str], ...] = ()
 
 
 def split_section(evaluation: dict[str, Any], split: str) -> dict[str, Any]:
@@ -62,6 +50,7 @@ def split_section(evaluation: dict[str, Any], split: str) -> dict[str, Any]:
             }
             for model in models_of(evaluation, split)
         ],
+        "duels": duels_of(evaluation, split),
         "heads": [METRIC_TITLES[metric] for metric in TABLE_METRICS],
         "rows": [_system_row(evaluation, measured, name, style) for style, name in enumerate(names)],
         "comparisons": [_comparison_row(evaluation, entry) for entry in measured["comparisons"]],
@@ -81,20 +70,18 @@ def target_rows(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
             "split": SPLIT_TITLES[entry["split"]],
             "value": _text(entry["value"]),
             "constant_value": _text(entry["constant_value"]),
-            "outcome": {"met": "met", "below": "not met", "above": "above the range"}[entry["outcome"]],
-            "tone": {"met": "good", "below": "bad", "above": ""}[entry["outcome"]],
+            **_outcome(entry),
         }
         for entry in evaluation["targets"]
     ]
 
 
-def learning_charts(training: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Loss, F1 and learning rate by epoch (people count from 1), for each model that has a history."""
-    return [
-        {"model": model, "summary": _learning_summary(history), "charts": _learning_charts(model, history)}
-        for model, history in training.items()
-        if history
-    ]
+def _outcome(entry: dict[str, Any]) -> dict[str, str]:
+    """What came of a target, in words and in colour; what a constant answer scores too is no success."""
+    if entry["outcome"] == "met" and entry["value"] <= entry["constant_value"]:
+        return {"outcome": "met, as by always 1", "tone": ""}
+    outcome = {"met": "met", "below": "not met", "above": "above the range"}[entry["outcome"]]
+    return {"outcome": outcome, "tone": {"met": "good", "below": "bad"}.get(entry["outcome"], "")}
 
 
 def _system_row(evaluation: dict[str, Any], measured: dict[str, Any], name: str, style: int) -> dict[str, Any]:
@@ -120,17 +107,14 @@ def _cell(metric: str, found: dict[str, Any], style: str) -> dict[str, Any]:
 
 def _comparison_row(evaluation: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
     titles = evaluation["systems"]
-    shown = "no difference shown"
-    if entry["shown"]:
-        shown = "better" if entry["difference"] > 0 else "worse"
     return {
         "model": titles[entry["model"]]["title"],
         "against": titles[entry["against"]]["title"],
         "metric": METRIC_TITLES[entry["metric"]],
-        "difference": _signed(entry["difference"]),
-        "interval": "–" if entry["low"] is None else f"{_signed(entry['low'])} to {_signed(entry['high'])}",
+        "difference": signed(entry["difference"]),
+        "interval": "–" if entry["low"] is None else f"{signed(entry['low'])} to {signed(entry['high'])}",
         "p_corrected": "–" if entry["p_corrected"] is None else _p_text(entry["p_corrected"]),
-        "shown": shown,
+        "shown": shown_word(entry),
     }
 
 
@@ -247,60 +231,8 @@ def _confusion(evaluation: dict[str, Any], measured: dict[str, Any], name: str) 
     }
 
 
-def _learning_summary(history: list[dict[str, Any]]) -> str:
-    key = _f1_key(history)
-    if key is None:
-        return f"{len(history)} epochs."
-    best = max(history, key=lambda entry: float(entry[key]))  # the first of equals, as training keeps it
-    return f"{len(history)} epochs; best validation F1 {best[key]:.3f} in epoch {best['epoch'] + 1}."
-
-
-def _learning_charts(model: str, history: list[dict[str, Any]]) -> list[Chart]:
-    def line(key: str, name: str, style: int) -> Line:
-        return Line(
-            name,
-            [(entry["epoch"] + 1, entry[key]) for entry in history if key in entry],
-            style,
-            marks=len(history) < 40,
-        )
-
-    charts = [
-        Chart(
-            "Loss",
-            line_chart(
-                f"Loss of {model} by epoch",
-                [line("train_loss", "training", 1), line("val_loss", "validation", 0)],
-                x_label="epoch",
-                y_label="loss",
-            ),
-            (("s1", "training"), ("s0", "validation")),
-        )
-    ]
-    key = _f1_key(history)
-    if key is not None:
-        lines = [line(key, "F1 of label 1", 0)]
-        svg = line_chart(f"Validation F1 of {model}", lines, x_label="epoch", y_label="F1 at 0.5", y_span=UNIT)
-        charts.append(Chart("Validation F1", svg))
-    if any("learning_rate" in entry for entry in history):
-        lines = [line("learning_rate", "learning rate", 2)]
-        top = max(entry["learning_rate"] for entry in history)
-        svg = line_chart(
-            f"Learning rate of {model}", lines, x_label="epoch", y_label="learning rate", y_span=(0.0, 1.1 * top)
-        )
-        charts.append(Chart("Learning rate", svg))
-    return charts
-
-
-def _f1_key(history: list[dict[str, Any]]) -> str | None:
-    return next((key for key in ("val_f1_vulnerable", "val_f1") if key in history[0]), None)
-
-
 def _text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}".replace("-", "\u2212")
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}".replace("-", "\u2212")
 
 
 def _p_text(value: float) -> str:

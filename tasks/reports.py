@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from tasks.report_claims import (
     SPLIT_TITLES,
     caveats_of,
     coverage,
+    duels_of,
     findings_of,
     headline_split,
     models_of,
     verdict_of,
+    verdicts_of,
 )
-from tasks.report_page import learning_charts, split_section, target_rows
+from tasks.report_page import split_section, target_rows
+from tasks.report_training import Training, training_caveats, training_charts, training_rows
 
 TEMPLATE = "report.html.j2"
 MARKDOWN_METRICS = ("f1", "mcc", "auroc", "auprc", "accuracy")
@@ -36,7 +40,7 @@ def render_report(
     *,
     title: str,
     evaluation: dict[str, Any],
-    training: dict[str, list[dict[str, Any]]],
+    training: dict[str, Training],
     preprocessing: dict[str, Any],
     provenance: dict[str, Any],
 ) -> str:
@@ -45,8 +49,7 @@ def render_report(
     Args:
         title: Its heading.
         evaluation: Content of ``evaluation.json``.
-        training: History of each model: per epoch ``train_loss``, ``val_loss``, ``val_f1_vulnerable``,
-            ``learning_rate`` …; a model without one has no learning curve.
+        training: How each model was trained, as ``report_training`` describes it; may be empty.
         preprocessing: Content of ``preprocessing_metadata.json``.
         provenance: ``runs`` and ``openings`` (rows of tables), ``settings`` by run; all may be missing.
     """
@@ -57,14 +60,18 @@ def render_report(
     )
     headline = headline_split(evaluation)
     order = [headline, *(split for split in evaluation["splits"] if split != headline)]
+    training = {model: training[model] for model in models_of(evaluation, headline) if model in training}
     return environment.get_template(TEMPLATE).render(
         title=title,
         test_opened=evaluation["test_opened"],
         coverage=coverage(evaluation),
-        verdicts=[verdict_of(evaluation, headline, model) for model in models_of(evaluation, headline)],
+        verdicts=verdicts_of(evaluation, headline),
+        caveats=training_caveats(training),
         sections=[split_section(evaluation, split) for split in order],
         targets=target_rows(evaluation),
-        learning=learning_charts(training),
+        models=list(training),
+        training_rows=training_rows(training),
+        training_charts=training_charts(training),
         audit=audit_tables(preprocessing),
         how=evaluation["settings"],
         runs=provenance.get("runs", []),
@@ -73,12 +80,13 @@ def render_report(
     )
 
 
-def markdown_summary(evaluation: dict[str, Any]) -> str:
-    """The table of the headline split with what was shown, as markdown for an artifact."""
+def markdown_summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> str:
+    """The table of the headline split with what was shown, as markdown for an artifact; ``caveats`` come first."""
     split = headline_split(evaluation)
     measured = evaluation["splits"][split]
     heads = ["System", *(METRIC_TITLES[metric] for metric in MARKDOWN_METRICS), "Threshold"]
     lines = [
+        *(f"> **{caveat}**\n" for caveat in caveats),
         f"**{SPLIT_TITLES[split]}**: {measured['num_records']} records, {measured['num_groups']} commits, "
         f"{measured['positive_share']:.1%} vulnerable. {coverage(evaluation)} intervals by commit.",
         "",
@@ -93,22 +101,22 @@ def markdown_summary(evaluation: dict[str, Any]) -> str:
     for model in models_of(evaluation, split):
         lines += ["", verdict_of(evaluation, split, model), ""]
         lines += [f"- {finding}" for finding in findings_of(evaluation, split, model)]
+    lines += ["", *(f"{duel}\n" for duel in duels_of(evaluation, split))]
     lines += ["", *(f"> {caveat}" for caveat in caveats_of(evaluation, split))]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def table_text(evaluation: dict[str, Any]) -> str:
-    """Model and baselines of every split as text of 100 columns, the headline split last."""
+def table_text(evaluation: dict[str, Any], caveats: Sequence[str] = ()) -> str:
+    """Models and baselines of every split as text of 100 columns, the headline split last; then ``caveats``."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(file=io.StringIO(), width=TERMINAL_WIDTH, color_system=None, legacy_windows=False)
     headline = headline_split(evaluation)
     for split in [*(split for split in evaluation["splits"] if split != headline), headline]:
         console.print(_rich_table(evaluation, split))
-    for model in models_of(evaluation, headline):
-        console.print(verdict_of(evaluation, headline, model), soft_wrap=False, highlight=False)
-    for caveat in caveats_of(evaluation, headline):
-        console.print(caveat, highlight=False)
+    for sentence in (*verdicts_of(evaluation, headline), *caveats_of(evaluation, headline), *caveats):
+        console.print(Text(sentence))
     file = console.file
     assert isinstance(file, io.StringIO)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
@@ -171,7 +179,7 @@ def read_report_inputs(
     test_sha256 = data.files["test.jsonl"].sha256 if data is not None and "test.jsonl" in data.files else None
     return {
         "evaluation": _read(evaluate / "evaluation.json"),
-        "training": {name: _read(path / "history.json")["epochs"] for name, path in train.items()},
+        "training": {name: _training_in(path) for name, path in train.items()},
         "preprocessing": _read(preprocess / "preprocessing_metadata.json"),
         "provenance": {
             "runs": [_run_row(name, path) for name, path in runs.items()],
@@ -181,9 +189,26 @@ def read_report_inputs(
     }
 
 
+def _training_in(run_path: Path) -> Training:
+    """How the model of a finished run was trained, as ``report_training`` takes it."""
+    return {
+        "epochs": _read(run_path / "history.json")["epochs"],
+        "numbers": _read(run_path / "result.json")["numbers"],
+        "attempts": _attempts(run_path),
+        "machine": _read(run_path / "build.json")["machine"],
+        "model": _read(run_path / "settings.json")["model"],
+    }
+
+
+def _attempts(run_path: Path) -> list[dict[str, Any]]:
+    path = run_path / "record.json"
+    attempts: list[dict[str, Any]] = _read(path)["attempts"] if path.is_file() else []
+    return attempts
+
+
 def _run_row(name: str, path: Path) -> dict[str, Any]:
     manifest = read_manifest(path)
-    attempts = _read(path / "record.json")["attempts"] if (path / "record.json").is_file() else []
+    attempts = _attempts(path)
     last = attempts[-1] if attempts else {}
     return {
         "run": name,

@@ -112,7 +112,8 @@ def supervise(
         plan: Where its run lies.
         patience: Limits.
         on_event: Told each event of the job, and notices of our own.
-        keep_going: Asked before each launch; false once this process is being ended.
+        keep_going: Asked before each launch and every second while the job runs; false once this process is being
+            ended. The job is then stopped, with the time to save that ``patience`` gives.
 
     Raises:
         JobRefused: settings or data are wrong. Not retried.
@@ -125,7 +126,7 @@ def supervise(
     while True:
         if not keep_going():
             raise SupervisorEnding(f"{plan.run_path}: not launched, because this process was told to end")
-        end = _attempt(launcher, settings, plan, patience, on_event, watch)
+        end = _attempt(launcher, settings, plan, patience, on_event, keep_going, watch)
         if end.state is JobState.DONE:
             return Supervised(plan.run_path, watch.num_launches)
         if end.state is JobState.GONE:
@@ -153,6 +154,7 @@ def _attempt(
     plan: RunPlan,
     patience: SupervisionSettings,
     on_event: Callable[[Event], None],
+    keep_going: Callable[[], bool],
     watch: _Watch,
 ) -> JobEnd:
     """One launch, or one attachment; whatever ends us ends the job that we launched."""
@@ -163,7 +165,7 @@ def _attempt(
         else:
             watch.num_launches += 1
         try:
-            end = _follow(job, patience, on_event, watch)
+            end = _follow(job, patience, on_event, keep_going, watch)
         except BaseException:  # cancelled, terminated, interrupted: nothing may go on training
             job.stop(patience.grace_seconds)
             raise
@@ -171,15 +173,22 @@ def _attempt(
 
 
 def _follow(
-    job: LaunchedJob, patience: SupervisionSettings, on_event: Callable[[Event], None], watch: _Watch
+    job: LaunchedJob,
+    patience: SupervisionSettings,
+    on_event: Callable[[Event], None],
+    keep_going: Callable[[], bool],
+    watch: _Watch,
 ) -> JobEnd:
     """Hear the job until it ends.
 
     Raises:
         JobHung: it was silent for too long. Retried.
+        SupervisorEnding: this process was told to end; in a task's thread nothing else says so. Not retried.
     """
     heard_seconds = time.monotonic()
     while True:
+        if not keep_going():
+            raise SupervisorEnding("stopped, because this process was told to end; run again, it goes on from there")
         events = job.events(EVENTS_WAIT_SECONDS)
         for event in events:
             watch.hear(event)

@@ -1,9 +1,9 @@
 """Knowing, in any thread, that this process was told to end.
 
-Prefect cancels a flow by SIGTERM to its process group: its main thread gets an exception, its task threads hear
-nothing, and a job interrupted by the same signal would be launched again by a supervisor in a thread. A flow therefore
-runs its tasks inside ``noting_termination``. The note outlives the context, for threads that are still at work when
-the flow has left it.
+Prefect cancels a flow by SIGTERM to its process group, a person by Ctrl-C: its main thread gets an exception, its task
+threads hear nothing and would go on, and a job interrupted by the same signal would be launched again by a supervisor
+in a thread. A flow therefore runs its tasks inside ``noting_termination``. The note outlives the context, for threads
+that are still at work when the flow has left it.
 
 The signal is seen through Python's wakeup descriptor and not by a handler of our own: Prefect takes a SIGTERM for a
 cancellation only while its own handler is in place (without it the run ends as Crashed).
@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NO_DESCRIPTOR = -1
+ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
 class _Note:
-    """Whether SIGTERM was seen, and the pipe on which it is."""
+    """Whether a signal to end was seen, and the pipe on which it is."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -36,7 +37,7 @@ class _Note:
                     numbers = os.read(self.reader, 4096)
                 except BlockingIOError:
                     numbers = b""
-                self.seen = self.seen or signal.SIGTERM in numbers
+                self.seen = self.seen or not ENDING.isdisjoint(numbers)
             return self.seen
 
 
@@ -44,13 +45,13 @@ _note = _Note()
 
 
 def told_to_end() -> bool:
-    """Whether SIGTERM arrived inside ``noting_termination``."""
+    """Whether SIGTERM or SIGINT arrived inside ``noting_termination``."""
     return _note.look()
 
 
 @contextmanager
 def noting_termination() -> Iterator[None]:
-    """Note SIGTERM for ``told_to_end``.
+    """Note SIGTERM and SIGINT for ``told_to_end``.
 
     Outside the main thread, and inside an event loop of its own, where the descriptor is taken, nothing is noted.
     """

@@ -29,17 +29,16 @@ from models.data.raw_functions import (
 from models.data.records import NamedFunction, RecordPlan
 from models.data.split_files import SplitFiles
 from models.data.split_report import SplitReport
-from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, train_tokenizer
+from models.data.tokenizer_files import READING_FILE, init_safe_tokenizer, save_tokenizer, train_tokenizer
 from models.data.tokens import SafeTokenizer
 from models.data.usable_rows import RowGroups, RowSink, find_groups, usable_rows
 from models.data.worker_pool import Chunk, MadeChunk, make_chunks, worker_count
 from models.errors import DataInvalid, Interrupted, SettingsInvalid, TooManyRejected
 from models.jobs.contract import JobContext, JobResult
-from models.settings.preprocess import PreprocessSettings
+from models.settings.preprocess import TOKENIZER_FOLDER, PreprocessSettings
 
 REJECTED_FILE = "rejected.jsonl"
 METADATA_FILE = "preprocessing_metadata.json"
-TOKENIZER_FOLDER = "tokenizer"
 TEMP_FOLDER = ".preprocess"
 CHUNK_FUNCTIONS = 64
 CHUNK_CHARS = 1 << 18
@@ -80,11 +79,13 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
         context.events.notice(warning, "warning")
     (temp_path / METADATA_FILE).write_text(json.dumps(metadata, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tokenizer_files = save_tokenizer(tokenizer.content, temp_path / TOKENIZER_FOLDER)
+    reading = settings.model_dump(include={"collapse_whitespace", "trimming", "max_seq_len"})
+    (temp_path / TOKENIZER_FOLDER / READING_FILE).write_text(json.dumps(reading, sort_keys=True) + "\n")
     files = (
         *(f"{split}.{suffix}" for split in SPLITS for suffix in ("jsonl", "arrow")),
         REJECTED_FILE,
         METADATA_FILE,
-        *(f"{TOKENIZER_FOLDER}/{name}" for name in tokenizer_files),
+        *(f"{TOKENIZER_FOLDER}/{name}" for name in (*tokenizer_files, READING_FILE)),
     )
     _put_in_place(temp_path, context.run_path, files)
     num_records = sum(report.num_accepted for report in findings.splits.values())

@@ -5,18 +5,21 @@ No clock and no path is in it: equal data and settings give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.data.duplicates import DuplicateSearch
 from models.data.graph_statistics import GraphStatistics
+from models.data.percentiles import sum_of
 from models.data.raw_functions import Survey
-from models.data.split_report import GroupSearch, SplitReport
+from models.data.split_report import GroupSearch, SplitReport, share
 from models.data.syntax_trees import describe_grammar
 from models.data.tokenizer_files import tokenizer_sha256
 from models.data.tokens import SafeTokenizer
+from models.data.trimming import STRATEGIES
 from models.settings.preprocess import PreprocessSettings
 
 NOT_DECIDING = {"data", "allow_network", "num_workers"}
@@ -48,10 +51,45 @@ def describe_run(
             "vocab_size": tokenizer.vocab_size,
         },
         "splits": {split: report.summary() for split, report in findings.splits.items()},
+        "trimming_strategies": compare_strategies(settings.max_seq_len, findings.splits.values()),
         "groups_across_splits": findings.groups.summary(),
         "duplicates": findings.duplicates.report(),
         "graph_statistics": findings.graphs.summary(),
         "syntax": describe_grammar(),
+    }
+
+
+def compare_strategies(max_seq_len: int, reports: Iterable[SplitReport]) -> dict[str, Any]:
+    """What each trimming strategy would keep of this data, whichever was used.
+
+    Args:
+        max_seq_len: Longest record of the strategies that cut, special tokens included.
+        reports: Counts of all splits.
+
+    Returns:
+        ``records_too_long`` of ``records``, ``call_tokens`` (inside names of vulnerable calls) in them, and for each
+        strategy its share of all tokens and of those call tokens, null where there are none.
+    """
+    sizes: Counter[int] = Counter()
+    call_tokens: Counter[str] = Counter()
+    for report in reports:
+        sizes.update(report.num_tokens_before_trim)
+        call_tokens.update(report.call_tokens)
+    num_tokens = sum_of(sizes)
+    num_if_cut = sum(min(size, max_seq_len) * count for size, count in sizes.items())
+    num_call_tokens = call_tokens["whole"]
+    return {
+        "max_seq_len": max_seq_len,
+        "records": sizes.total(),
+        "records_too_long": sum(count for size, count in sizes.items() if size > max_seq_len),
+        "call_tokens": num_call_tokens,
+        "strategies": {
+            name: {
+                "share_of_tokens": share(num_tokens if name == "whole" else num_if_cut, num_tokens),
+                "share_of_call_tokens": share(call_tokens[name], num_call_tokens) if num_call_tokens else None,
+            }
+            for name in STRATEGIES
+        },
     }
 
 

@@ -6,9 +6,9 @@ left to do. The schema of a line is in ``json_line``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from models.data.column_writer import ColumnChunk, ColumnRow, column_chunk
 from models.data.raw_functions import RawFunction
 from models.data.syntax_trees import ASTParser, SyntaxGraph, Tier
 from models.data.tokens import SafeTokenizer, TokenSequence
-from models.data.trimming import Trimming, VulnerableCodeTrimmer
+from models.data.trimming import Trimmed, Trimming, VulnerableCodeTrimmer
+from models.settings.preprocess import TrimmingStrategy
 
 LANGUAGE = "c"
 _JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
@@ -48,9 +49,9 @@ class RecordPlan:
     Args:
         tokenizer: Definition of the tokenizer, as JSON.
         source: Name of the data.
-        max_seq_len: Longest token sequence, special tokens included.
+        max_seq_len: Longest token sequence that is left alone, special tokens included.
         collapse_whitespace: Tokenise with each run of white space as one blank.
-        trimming: What is kept of a long function.
+        trimming: What is kept of a longer one.
         max_nodes: Largest graph.
     """
 
@@ -58,17 +59,18 @@ class RecordPlan:
     source: str
     max_seq_len: int
     collapse_whitespace: bool
-    trimming: Literal["window", "head"]
+    trimming: TrimmingStrategy
     max_nodes: int
 
 
 class RecordFacts(NamedTuple):
-    """What the statistics take of a record."""
+    """What the statistics take of a record; ``call_tokens`` as in ``Trimmed``."""
 
     label: int
     num_tokens: int
     num_tokens_before_trim: int
     trimming: Trimming
+    call_tokens: Mapping[TrimmingStrategy, int]
     num_nodes: int
     num_edges: int
     num_nodes_cut: int
@@ -102,7 +104,7 @@ class RecordMaker:
         self.tokenizer = SafeTokenizer(Tokenizer.from_str(plan.tokenizer), collapse_whitespace=plan.collapse_whitespace)
         self.parser = ASTParser(plan.max_nodes)
         self._num_special = len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
-        self.trimmer = VulnerableCodeTrimmer(plan.max_seq_len - self._num_special, windowed=plan.trimming == "window")
+        self.trimmer = VulnerableCodeTrimmer(plan.max_seq_len - self._num_special, plan.trimming)
 
     def make(self, functions: Sequence[NamedFunction]) -> MadeRecords:
         """Records of a chunk."""
@@ -110,21 +112,21 @@ class RecordMaker:
         lines, rows, facts = [], [], []
         for named, sequence in zip(functions, sequences, strict=True):
             graph = self.parser.parse(named.function.code)
-            tokens, trimming = self._trim(named.function.code, sequence)
+            trimmed = self.trimmer.trim(named.function.code, sequence.offsets)
+            tokens = self._with_special(sequence, trimmed)
             num_found = len(sequence.ids) + self._num_special
-            fact = _facts_of(named.function.label, tokens, num_found, trimming, graph)
+            fact = _facts_of(named.function.label, tokens, num_found, trimmed, graph)
             lines.append(json_line(named, tokens, graph, self._metadata(named, fact)))
             rows.append(_column_row(named, tokens, graph))
             facts.append(fact)
         return MadeRecords(b"".join(lines), column_chunk(rows), facts)
 
-    def _trim(self, code: str, sequence: TokenSequence) -> tuple[TokenSequence, Trimming]:
-        trimmed = self.trimmer.trim(code, sequence.offsets)
+    def _with_special(self, sequence: TokenSequence, trimmed: Trimmed) -> TokenSequence:
         prefix, suffix = self.tokenizer.prefix, self.tokenizer.suffix
         ids = np.concatenate([prefix, sequence.ids[trimmed.kept], suffix])
         offsets = np.zeros((len(ids), 2), np.int32)
         offsets[len(prefix) : len(ids) - len(suffix)] = sequence.offsets[trimmed.kept]
-        return TokenSequence(ids, offsets), trimmed.trimming
+        return TokenSequence(ids, offsets)
 
     def _metadata(self, named: NamedFunction, fact: RecordFacts) -> dict[str, Any]:
         return {
@@ -178,13 +180,14 @@ def _column_row(named: NamedFunction, tokens: TokenSequence, graph: SyntaxGraph)
 
 
 def _facts_of(
-    label: int, tokens: TokenSequence, num_tokens_found: int, trimming: Trimming, graph: SyntaxGraph
+    label: int, tokens: TokenSequence, num_tokens_found: int, trimmed: Trimmed, graph: SyntaxGraph
 ) -> RecordFacts:
     return RecordFacts(
         label=label,
         num_tokens=len(tokens.ids),
         num_tokens_before_trim=num_tokens_found,
-        trimming=trimming,
+        trimming=trimmed.trimming,
+        call_tokens=trimmed.call_tokens,
         num_nodes=len(graph.nodes),
         num_edges=len(graph.edge_type),
         num_nodes_cut=graph.num_cut,

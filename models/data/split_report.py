@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, get_args
 
 from models.data.percentiles import PERCENTILES, mean_of, percentiles_of, sum_of
 from models.data.raw_functions import RawFunction, Rejection
 from models.data.records import RecordFacts
+from models.data.trimming import Trimming
 
 NO_PROJECT = "(none)"
 
@@ -30,6 +31,7 @@ class SplitReport:
         self.projects: Counter[str] = Counter()
         self.tiers: Counter[str] = Counter()
         self.trimming: Counter[str] = Counter()
+        self.call_tokens: Counter[str] = Counter()  # of long functions, by the strategy that keeps them
         self.num_with_error = 0
         self.num_graphs_cut = 0
         self.num_nodes_cut = 0
@@ -58,6 +60,7 @@ class SplitReport:
         for fact in facts:
             self.tiers[fact.tier] += 1
             self.trimming[fact.trimming] += 1
+            self.call_tokens.update(fact.call_tokens)
             self.num_with_error += fact.has_error
             self.num_graphs_cut += fact.num_nodes_cut > 0
             self.num_nodes_cut += fact.num_nodes_cut
@@ -89,6 +92,16 @@ class SplitReport:
         """Share of all tokens that are left after trimming."""
         return share(sum_of(self.num_tokens), sum_of(self.num_tokens_before_trim))
 
+    @property
+    def share_of_records_cut(self) -> dict[str, float]:
+        """Share of records that lost tokens, by how, and of all ways together."""
+        num_records = self.trimming.total()
+        ways = [way for way in get_args(Trimming) if way != "none"]
+        return {
+            "any": share(num_records - self.trimming["none"], num_records),
+            **{way: share(self.trimming[way], num_records) for way in ways},
+        }
+
     def summary(self) -> dict[str, Any]:
         """All counts as JSON values."""
         return {
@@ -105,7 +118,8 @@ class SplitReport:
             "tokens_before_trim": _spread(self.num_tokens_before_trim),
             "tokens": _spread(self.num_tokens),
             "share_of_tokens_kept": self.share_of_tokens_kept,
-            "trimming": {name: self.trimming[name] for name in ("none", "window", "head")},
+            "share_of_records_cut": self.share_of_records_cut,
+            "trimming": {name: self.trimming[name] for name in get_args(Trimming)},
             "ast_success": self.ast_success,
             "ast_tiers": {name: self.tiers[name] for name in ("full", "partial", "tokens")},
             "has_error": share(self.num_with_error, self.tiers.total()),

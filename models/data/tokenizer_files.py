@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from models.errors import SettingsInvalid
+from models.settings.transformer import PINNED_REVISIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -23,6 +24,10 @@ SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """Numbered from 0 in a trained tokenizer, the first four as in RoBERTa."""
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+READING_FILE = "reading.json"
+"""How the preprocess job read its texts: what a text must go through to become such tokens."""
+_OTHER_FORMS = (CONFIG_FILE, "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+"""Files that transformers may make a tokenizer of, a fast one or not."""
 MIN_FREQUENCY = 2
 LONGEST_PIECE = 1000
 """Characters of a text without a blank, or of white space, that a tokenizer learns from at once."""
@@ -37,7 +42,7 @@ def init_safe_tokenizer(
 
     Args:
         model_name: Folder with tokenizer.json (or vocab.json and merges.txt), or a name on the hub.
-        revision: Commit on the hub.
+        revision: Commit on the hub; ``None``: the one pinned for the backbone of this name, if any.
         allow_network: Fetch from the hub what the cache has not.
 
     Raises:
@@ -48,17 +53,28 @@ def init_safe_tokenizer(
     folder = Path(model_name)
     if folder.is_dir() and revision is not None:
         raise SettingsInvalid(f"tokenizer_revision belongs to a name on the hub, and {model_name} is a folder")
-    if folder.is_dir() and not (folder / TOKENIZER_FILE).is_file():
+    if folder.is_dir() and _is_vocabulary(folder):
         tokenizer: Any = _wrapped(PreTrainedTokenizerFast, folder)
     else:
         try:
             tokenizer = AutoTokenizer.from_pretrained(
-                model_name, revision=revision, use_fast=True, local_files_only=not allow_network
+                model_name,
+                revision=revision or PINNED_REVISIONS.get(model_name),
+                use_fast=True,
+                local_files_only=not allow_network,
+                trust_remote_code=False,
             )
         except (OSError, ValueError) as error:
             raise SettingsInvalid(f"{_not_found(model_name, allow_network)} ({_first_line(error)})") from error
     _check(tokenizer, model_name)
     return tokenizer  # type: ignore[no-any-return]
+
+
+def _is_vocabulary(folder: Path) -> bool:
+    """Whether there is no definition of a tokenizer but a vocabulary, or nothing."""
+    if (folder / TOKENIZER_FILE).is_file():
+        return False
+    return (folder / "vocab.json").is_file() or not any((folder / name).is_file() for name in _OTHER_FORMS)
 
 
 def _wrapped(tokenizer_class: Any, folder: Path) -> Any:
@@ -76,6 +92,8 @@ def _check(tokenizer: Any, model_name: str) -> None:
 
 
 def _not_found(model_name: str, allow_network: bool) -> str:
+    if Path(model_name).is_dir():
+        return f"tokenizer: the folder {model_name} has none that can be made a fast one; give one with tokenizer.json"
     where = "the hub" if allow_network else "the local cache (allow_network is off)"
     return (
         f"tokenizer: no tokenizer {model_name!r} as a folder or in {where}. Either give the path of a folder with "

@@ -68,7 +68,7 @@ class SafeTokenizer:
         self._tokenizer = Tokenizer.from_str(self.content)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.prefix, self.suffix = _special_ids(self._tokenizer)
+        self.prefix, self.suffix = special_ids(self._tokenizer)
         self._tokenizer.encode_special_tokens = True
         # The Rust library looks for these before it cuts a text into pieces.
         self._added = [
@@ -198,7 +198,7 @@ def in_raw_text(sequence: TokenSequence, code: str) -> TokenSequence:
     return TokenSequence(sequence.ids, np.stack([raw_begins, raw_ends], axis=1).astype(np.int32))
 
 
-def _special_ids(tokenizer: Tokenizer) -> tuple[Ints, Ints]:
+def special_ids(tokenizer: Tokenizer) -> tuple[Ints, Ints]:
     """Ids that the tokenizer puts before and after a text."""
     encoding = tokenizer.encode("x", add_special_tokens=True)
     plain = [at for at, special in enumerate(encoding.special_tokens_mask) if not special]

@@ -1,8 +1,8 @@
 """The build key: with which code and machine a question is answered.
 
 Digest of the import closure of the kind's entry modules (syntax trees without docstrings, so that a comment costs
-nothing), the versions of the libraries they use, and device class, precision, ranks and threads; the device's memory
-too where it decides the batch size.
+nothing), the versions of the libraries they use, and device class, precision, ranks and threads; where they decide,
+also the device's memory (batch size) and the weights that the model begins from.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import hashlib
 import importlib.metadata
 import platform
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.jobs.hardware import device_class, memory_gib, resolve_device, resolve_precision
+from models.jobs.compute import planned_facts
+from models.jobs.hardware import device_class
 from models.jobs.keys import build_settings, sha256_of
 from models.jobs.registry import entry_modules
 from models.settings.fields import Settings
+from models.settings.predict import PredictSettings
 from models.settings.train import TrainSettings
 
 ROOT_PATH = Path(__file__).resolve().parents[2]
@@ -34,6 +37,10 @@ DECIDES_NOTHING = {"pydantic", "pydantic_settings"}
 """Libraries that check settings but compute no result."""
 BY_VALUE = ROOT_PATH / "models" / "settings"
 """Settings enter the run key by value, so their code is left out: a new field of one kind rebuilds no other."""
+
+_parsing = threading.Lock()
+"""Flows plan several jobs at once, and CPython (3.11.7 was seen to) raises SystemError when two threads parse at once:
+it counts the depth of both trees in one place."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,9 @@ def build_of(settings: Settings) -> Build:
     """The build that would answer ``settings`` here and now. Loads no learning library."""
     paths = closure(entry_modules(settings))
     machine = build_settings(settings)
-    if "device" in machine:
-        machine["device"] = resolve_device(machine["device"])
-        machine["precision"] = resolve_precision(machine["precision"], machine["device"])
+    if isinstance(settings, TrainSettings | PredictSettings):
+        machine |= planned_facts(settings)
     machine["device_class"] = device_class(machine.get("device", "cpu"))
-    if isinstance(settings, TrainSettings) and settings.model.auto_batch_size:
-        machine["memory_gib"] = memory_gib(machine["device"])  # it decides the batch size, and so the result
     return Build(
         files={path.relative_to(ROOT_PATH).as_posix(): code_digest(path) for path in paths},
         libraries=library_versions(paths),
@@ -135,7 +139,9 @@ def library_versions(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    source = path.read_text(encoding="utf-8")
+    with _parsing:
+        return ast.parse(source)
 
 
 def _is_bare_string(statement: ast.AST) -> bool:

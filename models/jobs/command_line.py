@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any
 
+from pydantic import Field, create_model
+
 from models.errors import EXIT_DONE, EXIT_REFUSED
 from models.jobs.execution import Execution, execute
 from models.jobs.layout import plan_run, read_result
@@ -17,6 +19,7 @@ from models.jobs.stopping import StopSignal
 from models.settings.command_line import parse_command
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import INCIDENTAL, Settings
+from models.settings.flags import member_models
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import TrainSettings
@@ -35,12 +38,21 @@ TRAIN_ALIASES = {
     "learning-rate": "model.learning_rate",
     "weight-decay": "model.weight_decay",
     "dropout": "model.dropout",
+    "warmup-ratio": "model.warmup_ratio",
+    "max-seq-len": "model.max_seq_len",
+    "backbone": "model.backbone",
+    "pretrained": "model.pretrained",
+    "pooling": "model.pooling",
+    "gradient-checkpointing": "model.gradient_checkpointing",
+    "allow-network": "model.allow_network",
+    "mixed-precision": "compute.precision=auto",
     "hidden-dim": "model.hidden_dim",
     "num-layers": "model.num_layers",
     "early-stopping-patience": "model.early_stopping_patience",
     "num-ranks": "compute.num_ranks",
     "num-threads": "compute.num_threads",
 }
+"""Flat flags; one with a value is a bare switch that sets it. Those of fields that a model kind lacks are left out."""
 ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
 
 
@@ -123,14 +135,34 @@ def _parse(kind: str, arguments: list[str]) -> tuple[Settings, RunOptions]:
     aliases: dict[str, str] = {"run-dir": "output_dir"}
     if kind == "predict":
         aliases["num-threads"] = "compute.num_threads"
+    settings_class = SETTINGS_CLASSES[kind]
     if kind == "train":
         aliases |= TRAIN_ALIASES
         if arguments and arguments[0] in OBJECTIVE_MODULES:
             prog += f" {arguments[0]}"
-            arguments = [f"--model.kind={arguments[0]}", *arguments[1:]]
-    return parse_command(
-        SETTINGS_CLASSES[kind], RunOptions, arguments, prog=prog, aliases=aliases, environment=ENVIRONMENT
+            settings_class, aliases = _of_one_kind(arguments[0], aliases)
+            arguments = arguments[1:]
+    settings, options = parse_command(
+        settings_class, RunOptions, arguments, prog=prog, aliases=aliases, environment=ENVIRONMENT
     )
+    return SETTINGS_CLASSES[kind].model_validate(settings.model_dump()), options
+
+
+def _of_one_kind(model_kind: str, aliases: dict[str, str]) -> tuple[type[Settings], dict[str, str]]:
+    """Training settings and aliases of one model kind, so that its help holds nothing of the others."""
+    described = TrainSettings.model_fields["model"]
+    (model_class,) = (
+        member for member in member_models(described.annotation) if member.model_fields["kind"].default == model_kind
+    )
+    field = Field(default=model_class(), description=described.description)
+    narrowed = create_model(
+        "TrainSettings", __base__=TrainSettings, __doc__=TrainSettings.__doc__, model=(model_class, field)
+    )
+    known = {f"model.{name}" for name in model_class.model_fields}
+    kept = {
+        name: path for name, path in aliases.items() if not path.startswith("model.") or path.partition("=")[0] in known
+    }
+    return narrowed, kept
 
 
 def _usage(kind: str) -> int:

@@ -77,7 +77,13 @@ def resolve_device(asked: str) -> str:
 
 
 def resolve_precision(asked: str, device: str) -> str:
-    """``off``, ``bf16`` or ``fp16``; bf16 needs compute capability 8.0."""
+    """``off``, ``bf16`` or ``fp16``; bf16 needs compute capability 8.0.
+
+    Raises:
+        SettingsInvalid: fp16 on the CPU, whose losses cannot be scaled. Not retried.
+    """
+    if asked == "fp16" and device == "cpu":
+        raise SettingsInvalid("compute.precision fp16 needs a GPU, and the job runs on the CPU; give off or auto")
     if asked != "auto":
         return asked
     gpu = gpu_class()

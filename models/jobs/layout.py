@@ -20,7 +20,8 @@ from models.jobs.keys import run_key
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
-from models.settings.train import TrainSettings
+from models.settings.train import ModelSettings, TrainSettings
+from models.settings.transformer import TransformerSettings
 from models.store.filesystem import disk_errors
 from models.store.manifest import verify_manifest
 
@@ -150,7 +151,7 @@ def label_of(settings: Settings) -> str:
     if isinstance(settings, TrainSettings):
         model = settings.model
         return (
-            f"{model.kind}_lr{_short(model.learning_rate)}_bs{model.batch_size}_ep{model.epochs}"
+            f"{_model_label(model)}_lr{_short(model.learning_rate)}_bs{model.batch_size}_ep{model.epochs}"
             f"_wd{model.weight_decay:g}_s{settings.seed}"
         )
     if isinstance(settings, PreprocessSettings):
@@ -159,6 +160,16 @@ def label_of(settings: Settings) -> str:
     if isinstance(settings, PredictSettings):
         return "test" if settings.open_test else "valid"
     return "metrics"
+
+
+def _model_label(model: ModelSettings) -> str:
+    """The kind, or what is asked to be trained of it."""
+    if not isinstance(model, TransformerSettings):
+        return model.kind
+    if model.pretrained == "off":
+        return f"{model.small.family}{model.small.num_layers}x{model.small.hidden_dim}"
+    name = Path(model.backbone).name
+    return f"{name}-or-small" if model.pretrained == "auto" else name
 
 
 def _short(number: float) -> str:

@@ -34,6 +34,7 @@ ENTRY_MODULES = {
 
 OBJECTIVE_MODULES = {
     "gnn": "models.training.gnn",
+    "transformer": "models.training.transformer",
 }
 """Module of each model kind; it defines ``OBJECTIVE``, a class that keeps ``models.training.objective.Objective``."""
 

@@ -9,12 +9,14 @@ Shape letters: any shape; no dimension has a meaning here.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 NUM_LEVELS = 1 << 16
@@ -33,7 +35,7 @@ def dropout(states: Tensor, rate: float, *, training: bool) -> Tensor:
     """
     if not training or rate == 0.0:
         return states
-    if not _is_drawn_here(states):
+    if not draws_here(states):
         return functional.dropout(states, rate)
     result: Tensor = _Dropout.apply(states, rate)  # type: ignore[no-untyped-call]
     return result
@@ -44,10 +46,18 @@ def rectified_dropout(states: Tensor, rate: float, *, training: bool) -> Tensor:
 
     Args and shape as :func:`dropout`.
     """
-    if not training or rate == 0.0 or not _is_drawn_here(states):
+    if not training or rate == 0.0 or not draws_here(states):
         return functional.dropout(functional.relu(states), rate, training)
     result: Tensor = _RectifiedDropout.apply(states, rate)  # type: ignore[no-untyped-call]
     return result
+
+
+class Dropout(nn.Dropout):
+    """``nn.Dropout`` by :func:`dropout`."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """In the shape of the input."""
+        return dropout(input, self.p, training=self.training)
 
 
 class _Dropout(torch.autograd.Function):
@@ -79,18 +89,33 @@ class _RectifiedDropout(torch.autograd.Function):
         return torch.ops.aten.threshold_backward(gradients[0], result, 0.0).mul_(ctx.scale), None
 
 
-def _is_drawn_here(states: Tensor) -> bool:
+def draws_here(states: Tensor) -> bool:
+    """Whether masks for these states are drawn by this module; else by torch."""
     return states.device.type == "cpu" and states.dtype in (torch.float32, torch.float64)
 
 
+def draw_bits(shape: Sequence[int]) -> Tensor:
+    """int16: sixteen random bits for each element, from torch's generator."""
+    numel = math.prod(shape)
+    draws = torch.empty(-(-numel // VALUES_PER_DRAW), dtype=torch.int64).random_(-(2**63), None)  # all 64 bits
+    return draws.view(torch.int16)[:numel].view(*shape)
+
+
+def num_dropped_levels(rate: float) -> int:
+    """How many of the ``NUM_LEVELS`` values of the bits mean that an element is dropped: the lowest."""
+    return min(round(rate * NUM_LEVELS), NUM_LEVELS - 1)
+
+
+def boost(num_dropped: int) -> float:
+    """What kept elements are scaled by: one over the chance that one is kept."""
+    return NUM_LEVELS / (NUM_LEVELS - num_dropped)
+
+
 def _draw_kept(states: Tensor, rate: float) -> tuple[npt.NDArray[np.bool_], float]:
-    """Which elements stay, each with the same chance, and one over that chance."""
-    num_dropped = min(round(rate * NUM_LEVELS), NUM_LEVELS - 1)
-    num_draws = -(-states.numel() // VALUES_PER_DRAW)
-    draws = torch.empty(num_draws, dtype=torch.int64).random_(-(2**63), None)  # all 64 bits
-    values = draws.numpy().view(np.uint16)[: states.numel()].reshape(states.shape)
+    """Which elements stay, and what they are scaled by."""
+    num_dropped = num_dropped_levels(rate)
     # NumPy's comparison and product with booleans are several times faster than torch's, which convert first.
-    return values >= num_dropped, NUM_LEVELS / (NUM_LEVELS - num_dropped)
+    return draw_bits(states.shape).numpy().view(np.uint16) >= num_dropped, boost(num_dropped)
 
 
 def _masked(states: Tensor, kept: npt.NDArray[np.bool_]) -> Tensor:

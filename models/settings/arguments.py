@@ -31,6 +31,7 @@ class FlagTable:
         flags: Flags of the settings.
         options: Flags of the program that are no settings.
         by_name: Flag by each of its names, aliases included.
+        switches: Flag and the value it sets, by the name of each alias that is a bare switch.
         environment: Flag by the variable that may stand for it.
     """
 
@@ -38,6 +39,7 @@ class FlagTable:
     flags: tuple[Flag, ...]
     options: tuple[Flag, ...]
     by_name: Mapping[str, Flag]
+    switches: Mapping[str, tuple[Flag, str]]
     environment: Mapping[str, Flag]
 
     @classmethod
@@ -53,12 +55,14 @@ class FlagTable:
         by_path = {dotted(flag.path): flag for flag in (*flags, *options)}
         assert len(by_path) == len(flags) + len(options), "an option of the program has the name of a setting"
         by_name = {flag.name: flag for flag in by_path.values()}
-        by_alias = {flag_name([alias]): by_path[path] for alias, path in aliases.items()}
+        by_alias = {flag_name([alias]): by_path[path] for alias, path in aliases.items() if "=" not in path}
+        setting = {alias: path.partition("=") for alias, path in aliases.items() if "=" in path}
+        switches = {flag_name([alias]): (by_path[path], value) for alias, (path, _, value) in setting.items()}
         variables = {variable: by_path[path] for variable, path in environment.items()}
-        return cls(settings_class, flags, options, {**by_alias, **by_name}, variables)
+        return cls(settings_class, flags, options, {**by_alias, **by_name}, switches, variables)
 
     def names(self) -> Iterator[tuple[str, str, Flag]]:
-        """Every spelling that is accepted: the spelling, ``true``/``false`` for bare switches or empty, its flag."""
+        """Every spelling that is accepted: the spelling, what a bare switch sets (or empty), its flag."""
         for name, flag in self.by_name.items():
             yield name, "true" if flag.is_bool else "", flag
             if flag.is_bool:
@@ -66,6 +70,8 @@ class FlagTable:
                 parent, dot, last = name.rpartition(".")
                 if dot:
                     yield f"{parent}.no-{last}", "false", flag
+        for name, (flag, value) in self.switches.items():
+            yield name, value, flag
 
 
 @dataclass
@@ -174,6 +180,9 @@ def _add_flag(group: Any, table: FlagTable, given: GivenFlags, flag: Flag) -> No
         group.add_argument(*off, nargs=0, const="false", help=argparse.SUPPRESS, **shared)
     else:
         group.add_argument(*names, metavar=flag.metavar, help=text, **shared)
+    for name, (owner, value) in table.switches.items():
+        if owner is flag:
+            group.add_argument(name, nargs=0, const=value, help=f"the same as {flag.name} {value}", **shared)
 
 
 def _help_text(table: FlagTable, flag: Flag) -> str:

@@ -52,7 +52,8 @@ def parse_settings(
         settings_class: What to fill.
         argv: Arguments, without the program's name.
         prog: Name of the program in help and errors.
-        aliases: Flat flags for dotted fields, such as ``{"lr": "model.learning_rate"}``.
+        aliases: Flat flags for dotted fields, such as ``{"lr": "model.learning_rate"}``; with a value they are bare
+            switches, such as ``{"mixed-precision": "compute.precision=auto"}``.
         environment: Dotted fields by the variable that may set them, such as ``{"CODEWARDEN_RUNS": "runs"}``; no other
             variable is read.
     """

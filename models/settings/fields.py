@@ -13,9 +13,12 @@ Settings of one kind of job are not here but in the file named after it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from models.settings.form_schema import describe_for_people
 
 
 class Role:
@@ -47,3 +50,10 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         protected_namespaces=(),
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The class as a form needs it."""
+        schema = handler(core_schema)
+        describe_for_people(handler.resolve_ref_schema(schema))
+        return schema

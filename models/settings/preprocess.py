@@ -8,6 +8,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.settings.fields import INCIDENTAL, NAMED_INPUT, InputPath, Settings
 
+TrimmingStrategy = Literal["window", "head", "head_tail", "whole"]
+TOKENIZER_FOLDER = "tokenizer"
+"""Where the job leaves the tokenizer of its records, beside them."""
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -32,8 +36,10 @@ class PreprocessSettings(Settings):
     """Longest token sequence kept, special tokens included [tokens]."""
     collapse_whitespace: bool = True
     """Tokenise with runs of whitespace as one blank; offsets still index the raw code, and the parser sees raw code."""
-    trimming: Literal["window", "head"] = "window"
-    """What is kept of a long function: a window around vulnerable API calls, or its head."""
+    trimming: TrimmingStrategy = "window"
+    """What is kept of a function longer than max_seq_len: what is around vulnerable API calls (its head where it has
+    none), its head, its head and tail in equal parts (the head takes the odd token), or all of it. With whole,
+    max_seq_len cuts nothing and only says what counts as long; a transformer then reads such records in windows."""
     max_nodes: PositiveInt = 2000
     """Largest syntax graph kept; later nodes in preorder are cut and counted [nodes]."""
     max_code_bytes: PositiveInt = 1_000_000

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from models.settings.fields import IN_BUILD_KEY, INCIDENTAL, InputPath, Settings
 from models.settings.gnn import GnnSettings
+from models.settings.preprocess import TOKENIZER_FOLDER
+from models.settings.transformer import TransformerSettings
 
-ModelSettings = GnnSettings
+ModelSettings = Annotated[GnnSettings | TransformerSettings, Field(discriminator="kind")]
 """Union of all model kinds, discriminated on ``kind``; a new kind is added here and in ``models.jobs.registry``."""
 
 
@@ -47,6 +50,8 @@ class TrainSettings(Settings):
     """Records for early stopping, learning rate and threshold."""
     test_data: InputPath | None = None
     """Sealed test records, opened once (and logged) after training has ended; empty: not opened."""
+    tokenizer: InputPath | None = None
+    """Folder of the tokenizer that made the records, for models that read tokens; empty: the one beside train_data."""
     weights: InputPath | None = None
     """Weight of each training record in the loss: a .jsonl of id and weight; empty: all the same."""
     model: ModelSettings = GnnSettings()
@@ -61,3 +66,15 @@ class TrainSettings(Settings):
     """When progress is saved."""
     log_every_seconds: Annotated[NonNegativeFloat, INCIDENTAL] = 2.0
     """Least time between two step events [s]."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tokenizer_beside_the_records(cls, given: Any) -> Any:
+        """Names what a transformer will read, so that its content is in the run key."""
+        if not isinstance(given, dict) or given.get("tokenizer") is not None or "train_data" not in given:
+            return given
+        model = given.get("model", cls.model_fields["model"].default)
+        kind = model.get("kind") if isinstance(model, dict) else getattr(model, "kind", None)
+        if kind != "transformer":
+            return given
+        return {**given, "tokenizer": str(Path(given["train_data"]).parent / TOKENIZER_FOLDER)}

@@ -186,6 +186,11 @@ class CheckpointStore:
         self._go_on_from(None, ())
         return None
 
+    def newest_name(self) -> str | None:
+        """The newest published generation, not verified; ``None`` where there is none. For any rank."""
+        head = self._head if self._head is not None else self._pointer.find()
+        return head.newest if head is not None else None
+
     def best_path(self) -> Path | None:
         """Folder of the best generation so far, not verified; ``None`` where there is none. For the writer."""
         head = self._head if self._head is not None else self._pointer.find()

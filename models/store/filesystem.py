@@ -33,6 +33,9 @@ _ADVICE = {
     errno.ENOLCK: "this file system has no locks; choose a run root on a local disk",
 }
 
+REMOVE_TRIES = 200
+"""Of a folder that another process still writes into; that one is refused at its next step and ends."""
+
 
 class Filesystem(Protocol):
     """What the store asks of a disk. Nothing is durable before it is synced.
@@ -136,9 +139,22 @@ class LocalFilesystem:
             path.unlink(missing_ok=True)
 
     def remove_tree(self, path: Path) -> None:
-        """Remove a folder with all it holds; nothing happens where there is none."""
-        with disk_errors(path), contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path)
+        """Remove a folder with all it holds; nothing happens where there is none.
+
+        An older writer may still put files into it, or take them out: it is tried again until nothing is left.
+        """
+        with disk_errors(path):
+            for remaining in reversed(range(REMOVE_TRIES)):
+                try:
+                    shutil.rmtree(path)
+                except FileNotFoundError:
+                    if not path.exists():
+                        return
+                except OSError as error:
+                    if error.errno != errno.ENOTEMPTY or not remaining:
+                        raise
+                else:
+                    return
 
     def read(self, path: Path) -> bytes:
         """The bytes of a file."""

@@ -55,6 +55,8 @@ class Checkpointing:
         self._last_step = 0
         self.seconds_saving = 0.0
         self.num_saved = 0
+        self.newest_name: str | None = None
+        """The newest generation that was published or restored."""
         self.problem: str | None = None
         """What went wrong when the last save removed old generations, if anything."""
 
@@ -89,6 +91,7 @@ class Checkpointing:
             )
             self.problem = published.problem
         self._accelerator.wait_for_everyone()
+        self.newest_name = self._store.newest_name()
         self._last_save, self._last_step = time.monotonic(), position.step
         self.seconds_saving += self._last_save - started
         self.num_saved += 1
@@ -110,7 +113,7 @@ class Checkpointing:
             stateful.scaler.load_state_dict(scaler)
         rng_tensors, rng_plain = (loaded.read(name) for name in state.rng_file_names(self._rank))
         state.load_rng(rng_tensors, rng_plain)
-        self._last_step = position.step
+        self._last_step, self.newest_name = position.step, loaded.name
         return position, loaded
 
     def newest(self) -> LoadedGeneration:

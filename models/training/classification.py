@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.training.objective import Examples
-from models.training.order import Indices, cut_by_budget
+from models.training.order import Indices
 
 ExamplesType = TypeVar("ExamplesType", bound=Examples)
 
@@ -41,12 +41,12 @@ class Classification(abc.ABC, Generic[ExamplesType]):
         return (losses * weights).sum()
 
     @torch.no_grad()
-    def scores(self, examples: ExamplesType, records: Indices) -> Tensor:
+    def scores(self, examples: ExamplesType, records: Indices, *, budget: int) -> Tensor:
         """Logits without gradients, cut into micro-batches under the budget."""
         self.model.eval()
         result = torch.zeros(len(records), 2)
         place = {int(record): row for row, record in enumerate(records)}
-        for part in cut_by_budget(records, examples.sizes, self.budget):
+        for part in examples.cut(records, budget):
             rows = torch.tensor([place[int(record)] for record in part])
             result[rows] = self.logits(examples, part).float().cpu()
         self.model.train()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,19 @@ from models.data.columnar import RecordTable, open_records
 from models.data.graph_batches import NUM_EDGE_TYPES, GraphStore
 from models.data.graph_statistics import FLOAT_BYTES, FUSED_KEPT_BYTES, PLAIN_KEPT_BYTES, recommended_batch_size
 from models.errors import DataInvalid
+from models.jobs.contract import JobContext
 from models.nn.gcn import GraphClassifier
 from models.nn.typed_graph import TypedGraphClassifier
 from models.settings.gnn import GnnSettings
+from models.settings.train import TrainSettings
+from models.training import state
 from models.training.classification import Classification
 from models.training.memory import device_memory_bytes
-from models.training.order import Indices
+from models.training.objective import Story
+from models.training.order import Indices, cut_by_sum
 from models.training.schedule import Plateau, Schedule
 
+WEIGHTS_FILE = "best_model.safetensors"
 ARCHITECTURES: dict[str, type[nn.Module]] = {"gcn": GraphClassifier, "typed": TypedGraphClassifier}
 
 
@@ -46,6 +52,14 @@ class GraphExamples:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def cost(self, records: Indices) -> int:
+        """Nodes of a micro-batch."""
+        return int(self.sizes[records].sum())
+
+    def cut(self, records: Indices, budget: int) -> list[Indices]:
+        """Micro-batches of at most ``budget`` nodes."""
+        return cut_by_sum(records, self.sizes, budget)
+
 
 class GraphObjective(Classification[GraphExamples]):
     """Classify functions by their syntax graph.
@@ -54,8 +68,11 @@ class GraphObjective(Classification[GraphExamples]):
         settings: Architecture and optimisation; the model is built with the current random state.
     """
 
+    WEIGHTS_FILES = (WEIGHTS_FILE,)
+
     def __init__(self, settings: GnnSettings) -> None:
         self.settings = settings
+        self.notices: tuple[str, ...] = ()
         self.budget = settings.node_budget
         self.model = ARCHITECTURES[settings.architecture](
             vocab_size=settings.vocab_size,
@@ -64,6 +81,23 @@ class GraphObjective(Classification[GraphExamples]):
             num_layers=settings.num_layers,
             dropout=settings.dropout,
         )
+
+    @classmethod
+    def untrained(cls, settings: TrainSettings, context: JobContext) -> Self:  # noqa: ARG003
+        """The network its settings describe: it needs no look at the records."""
+        assert isinstance(settings.model, GnnSettings)
+        return cls(settings.model)
+
+    @classmethod
+    def trained(cls, settings: GnnSettings, run_path: Path) -> Self:
+        """The best network of a finished run.
+
+        Raises:
+            ObjectCorrupt: its weights are of another network. Not retried.
+        """
+        objective = cls(settings)
+        state.load_model(objective.model, (run_path / WEIGHTS_FILE).read_bytes())
+        return objective
 
     def load(self, path: Path, *, limit: int | None) -> GraphExamples:
         """Graphs of the records at ``path``.
@@ -100,6 +134,14 @@ class GraphObjective(Classification[GraphExamples]):
     def schedule(self, optimizer: Optimizer, *, num_steps: int) -> Schedule:  # noqa: ARG002
         """The learning rate falls when F1 of label 1 stands still."""
         return Plateau(optimizer, factor=self.settings.plateau_factor, patience=self.settings.plateau_patience)
+
+    def facts(self, examples: GraphExamples) -> dict[str, Any]:  # noqa: ARG002
+        """Which architecture."""
+        return {"architecture": self.settings.architecture}
+
+    def export(self, weights: bytes, run_path: Path, story: Story) -> dict[str, bytes]:  # noqa: ARG002
+        """The weights alone: the network is described by the run's settings."""
+        return {WEIGHTS_FILE: weights}
 
     def logits(self, examples: GraphExamples, records: Indices) -> Tensor:
         """``(len(records), 2)``."""

@@ -13,9 +13,10 @@ from accelerate import Accelerator
 from torch import distributed, nn
 
 from models.data.sample_weights import read_weights
-from models.errors import DataInvalid
+from models.errors import DataInvalid, MemoryExhausted
+from models.jobs.compute import resolved_compute
 from models.jobs.contract import JobContext, JobResult
-from models.jobs.keys import run_key
+from models.jobs.keys import deciding, run_key
 from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER
 from models.settings.optimisation import Optimisation
 from models.settings.train import TrainSettings
@@ -24,18 +25,18 @@ from models.store.filesystem import LocalFilesystem, write_synced
 from models.training import state
 from models.training.checkpointing import PROGRESS_KEY, Checkpointing, Stateful
 from models.training.gradients import FlatGradients
-from models.training.memory import fitting_budget, largest_records
-from models.training.objective import Examples, Objective
-from models.training.order import cut_by_budget, num_steps_in_epoch
+from models.training.memory import fitting_budget, largest_records, least_budget
+from models.training.objective import Examples, Objective, Story
+from models.training.order import num_steps_in_epoch
 from models.training.process import open_process
 from models.training.scoring import open_sealed, write_predictions
 from models.training.seeding import derived_seed, seed_everything
 from models.training.state import Position
-from models.training.trainer import Pace, Trainer
+from models.training.trainer import NUM_EXTRA, Pace, Trainer
 
-BEST_FILE = "best_model.safetensors"
 HISTORY_FILE = "history.json"
 QUICK_TEST_RECORDS = 100
+TENSORS_KEPT_BY_ADAMW = 2
 
 
 def run(settings: TrainSettings, context: JobContext, *, objective_class: type[Objective]) -> JobResult:
@@ -44,19 +45,28 @@ def run(settings: TrainSettings, context: JobContext, *, objective_class: type[O
     Raises:
         Interrupted: asked to stop; a checkpoint was made. Retried.
         NumericsError: loss or gradient is not finite. Not retried.
+        MemoryExhausted: not even one record at a time fits. Not retried.
+        SettingsInvalid: the model cannot be had, or does not fit the records. Not retried.
         DataInvalid: the records cannot be trained on. Not retried.
     """
     started = time.monotonic()
     context.events.phase("load")
-    accelerator = open_process(settings.compute, context)
+    compute = resolved_compute(settings)
+    accelerator = open_process(compute, context)
     trainer = assemble(settings, context, accelerator, objective_class)
     record = resume(trainer, started)
+    context.events.notice(f"on {compute.device}, mixed precision {compute.precision}, {compute.num_ranks} rank(s)")
+    for notice in trainer.objective.notices:
+        context.events.notice(notice, "warning")
     position = trainer.fit()
     record |= _record_of(trainer)
-    files = export_best(trainer, context) if context.rank == 0 else ()
-    if settings.test_data is not None and context.rank == 0:
-        files += _predict_test(settings, trainer, context)
-    return JobResult(numbers=_numbers(settings, position, trainer), files=files, record=record)
+    numbers = _numbers(settings, position, trainer)
+    files: tuple[str, ...] = ()
+    if context.rank == 0:
+        files = export_best(settings, trainer, numbers)
+        if settings.test_data is not None:
+            files += _predict_test(settings, trainer, context)
+    return JobResult(numbers=numbers, files=files, record=record)
 
 
 def assemble(
@@ -65,7 +75,7 @@ def assemble(
     """Load the data, build the model with its own seed, and everything around it."""
     limit = QUICK_TEST_RECORDS if settings.quick_test else None
     seed_everything(derived_seed(settings.seed, "initialisation"))
-    objective = objective_class(settings.model)
+    objective = objective_class.untrained(settings, context)
     train = objective.load(settings.train_data, limit=limit)
     val = objective.load(settings.val_data, limit=limit)
     _refuse_overlap(settings, train, val)
@@ -93,7 +103,7 @@ def assemble(
         train=train,
         val=val,
         stateful=stateful,
-        gradients=FlatGradients(objective.model.parameters(), num_extra=3),
+        gradients=FlatGradients(objective.model.parameters(), num_extra=NUM_EXTRA),
         checkpointing=Checkpointing(store, settings.checkpoints, accelerator, context.rank, context.num_ranks),
         accelerator=accelerator,
         context=context,
@@ -115,30 +125,36 @@ def resume(trainer: Trainer, started: float) -> dict[str, Any]:
     else:
         trainer.position = position
         trainer.context.events.notice(f"resumed at step {position.step} from {loaded.name}")
-    trainer.objective.budget = trainer.position.micro_budget  # scores are cut as steps are
     seconds = round(time.monotonic() - started, 3)
     return {"resumed_at_step": trainer.position.step, "skipped_checkpoints": skipped, "seconds_to_start": seconds}
 
 
 def probe_memory(trainer: Trainer) -> None:
-    """Try the worst step before the first and halve the micro-batch until it fits; leaves no trace in the state."""
+    """Try the worst step before the first and halve the micro-batch until it fits; leaves no trace in the state.
+
+    Raises:
+        MemoryExhausted: not even one record at a time fits, on this rank or another. Not retried.
+    """
     worst = largest_records(trainer.train, trainer.position.batch_size)
     random_states = state.rng_to_bytes()
+    # What the optimiser will keep for each parameter from the first step on.
+    kept = [torch.empty_like(p) for p in trainer.gradients.parameters for _ in range(TENSORS_KEPT_BY_ADAMW)]
 
     def try_step(budget: int) -> None:
-        parts = cut_by_budget(worst, trainer.train.sizes, budget)
-        fullest = max(parts, key=lambda part: int(trainer.train.sizes[part].sum()))
+        fullest = max(trainer.train.cut(worst, budget), key=trainer.train.cost)
         with trainer.accelerator.autocast():
             loss = trainer.objective.loss_sum(trainer.train, fullest)
         loss.backward()  # type: ignore[no-untyped-call]
 
-    asked = trainer.position.micro_budget
-    fitting = fitting_budget(try_step, asked, int(trainer.train.sizes[worst].max()))
-    trainer.position.micro_budget = _smallest_over_ranks(fitting, trainer.accelerator)
-    if trainer.position.micro_budget != asked:
-        trainer.context.events.notice(
-            f"micro-batches hold {trainer.position.micro_budget} instead of {asked}: memory", "warning"
-        )
+    asked, smallest = trainer.position.micro_budget, least_budget(trainer.train)
+    fitting = fitting_budget(try_step, asked, smallest)
+    del kept
+    agreed = _smallest_over_ranks(fitting or 0, trainer.accelerator)
+    if agreed == 0:
+        raise MemoryExhausted(step=0, budget=smallest)
+    trainer.position.micro_budget = agreed
+    if agreed != asked:
+        trainer.context.events.notice(f"micro-batches hold {agreed} instead of {asked}: memory", "warning")
     trainer.gradients.clear()
     state.load_rng(*random_states)
 
@@ -152,20 +168,24 @@ def _smallest_over_ranks(budget: int, accelerator: Accelerator) -> int:
     return int(agreed)
 
 
-def export_best(trainer: Trainer, context: JobContext) -> tuple[str, ...]:
-    """Best weights and history beside the run; the weights are the best generation's bytes."""
-    loaded = trainer.checkpointing.newest()
-    best = loaded.read_best(state.MODEL_FILE)
+def export_best(settings: TrainSettings, trainer: Trainer, numbers: dict[str, Any]) -> tuple[str, ...]:
+    """The best weights in the form that others load, and the history, beside the run."""
+    run_path = trainer.context.run_path
+    best = trainer.checkpointing.newest().read_best(state.MODEL_FILE)
     state.load_model(trainer.stateful.model, best)
-    disk = LocalFilesystem()
-    history = json.dumps(
-        {"epochs": trainer.position.history, "sample_digests": trainer.position.sample_digests},
-        indent=1,
-        sort_keys=True,
+    story = Story(
+        question=deciding(settings),
+        best=numbers["best"],
+        facts=trainer.objective.facts(trainer.train),
     )
-    for name, content in ((BEST_FILE, best), (HISTORY_FILE, history.encode())):
-        write_synced(disk, context.run_path / name, content, temp_folder=context.run_path / ".temp")
-    return (BEST_FILE, HISTORY_FILE)
+    history = {"epochs": trainer.position.history, "sample_digests": trainer.position.sample_digests}
+    files = trainer.objective.export(best, run_path, story)
+    files[HISTORY_FILE] = json.dumps(history, indent=1, sort_keys=True).encode()
+    disk = LocalFilesystem()
+    for name, content in files.items():
+        (run_path / name).parent.mkdir(exist_ok=True)
+        write_synced(disk, run_path / name, content, temp_folder=run_path / ".temp")
+    return tuple(files)
 
 
 def _predict_test(settings: TrainSettings, trainer: Trainer, context: JobContext) -> tuple[str, ...]:
@@ -174,13 +194,14 @@ def _predict_test(settings: TrainSettings, trainer: Trainer, context: JobContext
     path = open_sealed(
         settings.test_data,
         context,
-        model_path=context.run_path / BEST_FILE,
+        weights=[context.run_path / name for name in trainer.objective.WEIGHTS_FILES],
         purpose="after training",
         run_key=run_key(settings),
     )
     limit = QUICK_TEST_RECORDS if settings.quick_test else None
     examples = trainer.objective.load(path, limit=limit)
-    return (write_predictions(trainer.objective, examples, "test", context, trainer.accelerator),)
+    budget = trainer.position.micro_budget
+    return (write_predictions(trainer.objective, examples, "test", context, trainer.accelerator, budget=budget),)
 
 
 def _adamw(model: nn.Module, settings: Optimisation) -> torch.optim.AdamW:
@@ -218,11 +239,14 @@ def _numbers(settings: TrainSettings, position: Position, trainer: Trainer) -> d
         "stop_reason": position.stop_reason,
         "batch_size": position.batch_size,
         "micro_budget": position.micro_budget,
+        "halvings": position.halvings,
+        "num_skipped_steps": position.num_skipped_steps,
         "num_train": len(trainer.train),
         "num_val": len(trainer.val),
         "num_parameters": sum(p.numel() for p in trainer.stateful.model.parameters()),
         "quick_test": settings.quick_test,
         "sample_digest": position.sample_digest,
+        **trainer.objective.facts(trainer.train),
     }
 
 

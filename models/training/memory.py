@@ -30,6 +30,11 @@ def largest_records(examples: Examples, count: int) -> Indices:
     return np.argsort(-examples.sizes, kind="stable")[:count].astype(np.int64)
 
 
+def least_budget(examples: Examples) -> int:
+    """What the largest record alone takes: below it a smaller budget changes nothing."""
+    return int(examples.sizes.max())
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory does not suffice.
 
@@ -40,24 +45,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def fitting_budget(try_step: Callable[[int], None], budget: int, smallest: int) -> int:
-    """The largest of ``budget``, ``budget / 2`` … that one step survives.
+def fitting_budget(try_step: Callable[[int], None], budget: int, smallest: int) -> int | None:
+    """The largest of ``budget``, ``budget / 2`` … that one step survives; ``None`` where it survives none.
 
     Args:
         try_step: Runs forward and backward under a budget; raises when memory does not suffice.
         budget: Where to begin.
         smallest: Budget below which it makes no sense to go (one record).
-
-    Raises:
-        RuntimeError: even one record at a time does not fit. Not retried.
-        MemoryError: the same, said by NumPy. Not retried.
     """
     while True:
         try:
             try_step(budget)
             return budget
         except (RuntimeError, MemoryError) as error:
-            if budget <= smallest or not is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            torch.cuda.empty_cache()
-            budget = max(budget // 2, smallest)
+        if budget <= smallest:
+            return None
+        torch.cuda.empty_cache()
+        budget = max(budget // 2, smallest)

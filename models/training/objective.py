@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from models.jobs.contract import JobContext
 from models.settings.optimisation import Optimisation
+from models.settings.train import TrainSettings
 from models.training.order import Indices
 from models.training.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Story:
+    """Where a trained model comes from, in JSON values without clocks and paths.
+
+    Args:
+        question: The settings that decide, each input by the sha256 of its content.
+        best: The epoch whose weights were kept, with its validation metrics.
+        facts: What the result says of the model.
+    """
+
+    question: dict[str, Any]
+    best: dict[str, Any]
+    facts: dict[str, Any]
 
 
 class Examples(Protocol):
@@ -28,20 +46,43 @@ class Examples(Protocol):
         """Number of records."""
         ...
 
+    def cost(self, records: Indices) -> int:
+        """What a micro-batch of ``records`` takes of a budget (nodes, padded tokens)."""
+        ...
+
+    def cut(self, records: Indices, budget: int) -> list[Indices]:
+        """Micro-batches of ``records`` under a budget; a record above it stands alone."""
+        ...
+
 
 class Objective(Protocol):
     """A model and how it learns.
 
     Attributes:
         model: The module that is trained.
-        budget: Largest sum of ``sizes`` in a micro-batch.
+        budget: Largest cost of a micro-batch, as asked for.
+        notices: What a person must be told before training begins.
+        WEIGHTS_FILES: The files of a finished run whose digests name the model.
     """
 
     model: nn.Module
     budget: int
+    notices: tuple[str, ...]
+    WEIGHTS_FILES: ClassVar[tuple[str, ...]]
 
-    def __init__(self, settings: Any) -> None:
-        """Build the model with the current random state; nothing is read."""
+    @classmethod
+    def untrained(cls, settings: TrainSettings, context: JobContext) -> Self:
+        """The model before its first step, made with the current random state.
+
+        Args:
+            settings: The run's; the model's are of this kind.
+            context: Where the run lies.
+        """
+        ...
+
+    @classmethod
+    def trained(cls, settings: Any, run_path: Path) -> Self:
+        """The best model of a finished run."""
         ...
 
     def load(self, path: Path, *, limit: int | None) -> Examples:
@@ -60,10 +101,30 @@ class Objective(Protocol):
         """Sum over ``records`` of weight times loss: a scalar that carries gradients."""
         ...
 
-    def scores(self, examples: Examples, records: Indices) -> Tensor:
-        """``(len(records), C)`` scores without gradients, rows in the order of ``records``."""
+    def scores(self, examples: Examples, records: Indices, *, budget: int) -> Tensor:
+        """``(len(records), C)`` scores without gradients, rows in the order of ``records``.
+
+        Args:
+            examples: Where the records are.
+            records: Which.
+            budget: Largest cost of a micro-batch.
+        """
         ...
 
     def metrics(self, examples: Examples, scores: npt.NDArray[np.float32]) -> dict[str, float]:
         """Validation metrics; ``selection`` among them is what early stopping maximises."""
+        ...
+
+    def facts(self, examples: Examples) -> dict[str, Any]:
+        """What the result says of the model beside its metrics; small JSON values."""
+        ...
+
+    def export(self, weights: bytes, run_path: Path, story: Story) -> dict[str, bytes]:
+        """The files by which others load the model.
+
+        Args:
+            weights: The best weights as the checkpoint has them; the model holds them too.
+            run_path: The run directory.
+            story: Where the model comes from, for its card.
+        """
         ...

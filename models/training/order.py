@@ -1,8 +1,10 @@
-"""Which records a step takes: a pure function of seed, epoch and step, so that resuming needs no state."""
+"""Which records a step takes and how it is cut: functions of seed, epoch and step alone; resuming needs no state.
+
+``batch_size`` is records per step, exactly. A budget only cuts a step into micro-batches of records alike in length;
+the steps themselves stay a plain random sample, which batches grouped by length over the whole epoch are not.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,11 @@ import numpy.typing as npt
 from models.training.seeding import derived_seed
 
 Indices = npt.NDArray[np.int64]
+
+MICRO_BATCH_TOLL = 128
+"""What one more micro-batch costs, in padded tokens: starting all kernels once more."""
+LONGEST_CUT = 256
+"""Records that are cut together at most; more (scoring a split) are cut in runs of so many."""
 
 
 def epoch_order(num_records: int, *, seed: int, epoch: int) -> Indices:
@@ -33,19 +40,58 @@ def rank_share(records: Indices, *, rank: int, num_ranks: int) -> Indices:
     return records[rank::num_ranks]
 
 
-def cut_by_budget(records: Indices, sizes: Sequence[int] | npt.NDArray[np.int64], budget: int) -> list[Indices]:
+def cut_by_sum(records: Indices, sizes: Indices, budget: int) -> list[Indices]:
     """Cut into micro-batches whose sizes sum to at most ``budget``; a record above it stands alone.
 
     Records are sorted by size first (ties by number), so that a micro-batch holds records alike.
     """
     if len(records) == 0:
         return []
-    own_sizes = np.asarray(sizes)[records]
-    by_size = records[np.lexsort((records, own_sizes))]
+    by_size = _sorted_by(sizes, records)
     cuts, total = [], 0
-    for position, size in enumerate(np.sort(own_sizes)):
+    for position, size in enumerate(sizes[by_size]):
         if total and total + size > budget:
             cuts.append(position)
             total = 0
         total += int(size)
     return np.split(by_size, cuts)
+
+
+def cut_by_area(records: Indices, lengths: Indices, rows: Indices, budget: int) -> list[Indices]:
+    """Cut into micro-batches of the least padded area, each at most ``budget``; a record above it stands alone.
+
+    The area of a micro-batch is its rows times its longest length. Of all ways to cut the records as sorted by length,
+    the one with the smallest total area is taken, each micro-batch costing ``MICRO_BATCH_TOLL`` beside its area.
+
+    Args:
+        records: Numbers of the records.
+        lengths: Longest row of every record there is [tokens].
+        rows: Rows of every record there is (windows of a long one).
+        budget: Largest area [tokens].
+    """
+    by_length = _sorted_by(lengths, records)
+    runs = np.split(by_length, range(LONGEST_CUT, len(by_length), LONGEST_CUT)) if len(by_length) else []
+    return [part for run in runs for part in _least_area(run, lengths[run], rows[run], budget)]
+
+
+def _least_area(records: Indices, lengths: Indices, rows: Indices, budget: int) -> list[Indices]:
+    """The best cut of records sorted by length, by dynamic programming over where the last micro-batch begins."""
+    count = len(records)
+    rows_before = np.concatenate(([0], np.cumsum(rows)))
+    best = np.zeros(count + 1, dtype=np.int64)
+    begin_of = np.zeros(count + 1, dtype=np.int64)
+    for end in range(1, count + 1):
+        areas = (rows_before[end] - rows_before[:end]) * lengths[end - 1]
+        first = min(int(np.searchsorted(-areas, -budget)), end - 1)  # areas fall; at least the last record is taken
+        costs = best[first:end] + areas[first:] + MICRO_BATCH_TOLL
+        begin_of[end] = first + int(np.argmin(costs))
+        best[end] = costs.min()
+    cuts, end = [], count
+    while end:
+        end = int(begin_of[end])
+        cuts.append(end)
+    return np.split(records, cuts[-2::-1])
+
+
+def _sorted_by(sizes: Indices, records: Indices) -> Indices:
+    return records[np.lexsort((records, sizes[records]))]

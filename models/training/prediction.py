@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from models.errors import SettingsInvalid
+from models.jobs.compute import resolved_compute
 from models.jobs.contract import MANIFEST_FILE, JobContext, JobResult
 from models.jobs.keys import run_key
 from models.jobs.registry import train_settings_of
 from models.settings.predict import PredictSettings
 from models.store.manifest import verify_manifest
-from models.training import state
-from models.training.job import BEST_FILE
 from models.training.objective import Objective
 from models.training.process import open_process
 from models.training.scoring import open_sealed, write_predictions
@@ -29,26 +28,25 @@ def run(settings: PredictSettings, context: JobContext, *, objective_class: type
         raise SettingsInvalid(f"model_run: {settings.model_run} is not finished (no {MANIFEST_FILE}); finish it first")
     verify_manifest(settings.model_run)
     trained = train_settings_of(settings)
-    accelerator = open_process(settings.compute, context)
-    objective = objective_class(trained.model)
-    state.load_model(objective.model, (settings.model_run / BEST_FILE).read_bytes())
+    accelerator = open_process(resolved_compute(settings), context)
+    objective = objective_class.trained(trained.model, settings.model_run)
     objective.model.to(accelerator.device)
     context.events.phase("predict")
     files: list[str] = []
     counts: dict[str, int] = {}
     for split in settings.splits:
         examples = objective.load(settings.data / f"{split}.jsonl", limit=None)
-        files.append(write_predictions(objective, examples, split, context, accelerator))
+        files.append(write_predictions(objective, examples, split, context, accelerator, budget=objective.budget))
         counts[split] = len(examples)
     if settings.open_test:
         path = open_sealed(
             settings.data / "test.jsonl",
             context,
-            model_path=settings.model_run / BEST_FILE,
+            weights=[settings.model_run / name for name in objective.WEIGHTS_FILES],
             purpose=settings.open_test,
             run_key=run_key(settings),
         )
         examples = objective.load(path, limit=None)
-        files.append(write_predictions(objective, examples, "test", context, accelerator))
+        files.append(write_predictions(objective, examples, "test", context, accelerator, budget=objective.budget))
         counts["test"] = len(examples)
     return JobResult(numbers={"num_records": counts, "model_kind": trained.model.kind}, files=tuple(files))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 
 class Schedule(Protocol):
@@ -43,6 +43,32 @@ class Plateau:
 
     def state_dict(self) -> dict[str, Any]:
         """Best score, patience so far, last rates."""
+        return dict(self._schedule.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember them again; the optimiser's own rates come with its state."""
+        self._schedule.load_state_dict(state)
+
+
+class Stepwise:
+    """A torch schedule that moves with every optimiser step, whatever the score.
+
+    Args:
+        schedule: Warm-up, decay …; its state must be JSON.
+    """
+
+    def __init__(self, schedule: LRScheduler) -> None:
+        self._schedule = schedule
+
+    def after_step(self) -> None:
+        """Set the rate of the next step."""
+        self._schedule.step()
+
+    def after_evaluation(self, score: float) -> None:
+        """Nothing: it moves at steps only."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Steps so far and last rates."""
         return dict(self._schedule.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from models.store.openings import append_opening
 from models.training.objective import Examples, Objective
 
 
-def open_sealed(path: Path, context: JobContext, *, model_path: Path, purpose: str, run_key: str) -> Path:
+def open_sealed(path: Path, context: JobContext, *, weights: Sequence[Path], purpose: str, run_key: str) -> Path:
     """The path of sealed records, once the opening is logged in the run root.
 
     Nothing that chooses (thresholds, weights, early stopping, rankings) may call this.
@@ -25,7 +27,7 @@ def open_sealed(path: Path, context: JobContext, *, model_path: Path, purpose: s
     """
     append_opening(
         context.runs_path,
-        model_sha256=digest_file(model_path).sha256,
+        model_sha256=weights_sha256(weights),
         data_sha256=digest_file(path).sha256,
         split=path.name.split(".")[0],
         purpose=purpose,
@@ -35,12 +37,19 @@ def open_sealed(path: Path, context: JobContext, *, model_path: Path, purpose: s
     return path
 
 
+def weights_sha256(paths: Sequence[Path]) -> str:
+    """What names a model: the digest of its weights' file, or the digest over those of its files."""
+    digests = [digest_file(path).sha256 for path in paths]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
 def write_predictions(
-    objective: Objective, examples: Examples, split: str, context: JobContext, accelerator: Accelerator
+    objective: Objective, examples: Examples, split: str, context: JobContext, accelerator: Accelerator, *, budget: int
 ) -> str:
     """Write ``predictions_<split>.jsonl`` and give its name: id, group, label, probability of label 1, logits."""
+    everything = np.arange(len(examples), dtype=np.int64)
     with accelerator.autocast():
-        logits = objective.scores(examples, np.arange(len(examples), dtype=np.int64)).numpy().astype(np.float64)
+        logits = objective.scores(examples, everything, budget=budget).numpy().astype(np.float64)
     top = logits.max(axis=1, keepdims=True)
     odds = np.exp(logits - top)
     probabilities = odds[:, 1] / odds.sum(axis=1)

@@ -39,6 +39,8 @@ class Position:
         finished: Whether training has ended.
         stop_reason: Why it ended.
         micro_budget: Largest micro-batch, in the objective's units.
+        halvings: Where memory ran out during training: the step, and the budget from there on.
+        num_skipped_steps: Steps of fp16 training whose scaled gradient overflowed; they changed no weight.
         batch_size: Records per step.
         loss_sum: Sum of the losses of this epoch's steps.
         history: One entry per epoch, without times.
@@ -55,6 +57,8 @@ class Position:
     finished: bool = False
     stop_reason: str = ""
     micro_budget: int = 0
+    halvings: list[list[int]] = field(default_factory=list)
+    num_skipped_steps: int = 0
     batch_size: int = 0
     loss_sum: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -126,6 +130,18 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: bytes, groups: byt
 def digest(content: bytes) -> str:
     """Hex sha256."""
     return hashlib.sha256(content).hexdigest()
+
+
+def torch_random_states() -> list[Tensor]:
+    """Random states of torch, the CPU's first; cheap enough for every step."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+
+
+def restore_torch_random_states(states: list[Tensor]) -> None:
+    """Put them back."""
+    torch.set_rng_state(states[0])
+    if states[1:]:
+        torch.cuda.set_rng_state_all(states[1:])
 
 
 def rng_file_names(rank: int) -> tuple[str, str]:

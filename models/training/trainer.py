@@ -15,19 +15,25 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import distributed
+from torch.optim import Optimizer
 
-from models.errors import Interrupted, NumericsError
+from models.errors import Interrupted, MemoryExhausted, NumericsError
 from models.jobs.contract import JobContext
 from models.settings.optimisation import Optimisation
 from models.store.crash_points import EVALUATION, MID_STEP, reached
+from models.training import state
 from models.training.checkpointing import PROGRESS_KEY, Checkpointing, Stateful
 from models.training.gradients import FlatGradients
+from models.training.memory import is_out_of_memory, least_budget
 from models.training.objective import Examples, Objective
-from models.training.order import Indices, cut_by_budget, epoch_order, num_steps_in_epoch, rank_share, step_records
+from models.training.order import Indices, epoch_order, num_steps_in_epoch, rank_share, step_records
 from models.training.state import Position
 
-LOSS, STOP, SAVE = range(3)
-"""Numbers that travel with the gradient: all ranks learn of loss, stop and save in the one all-reduce of a step."""
+NUM_EXTRA = 4
+LOSS, STOP, SAVE, OUT_OF_MEMORY = range(NUM_EXTRA)
+"""Numbers that travel with the gradient: all ranks learn of them in the one all-reduce of a step."""
+LEAST_SCALE = 1.0
+"""Of fp16 losses: below it scaling makes gradients smaller, which cannot be what overflows them."""
 
 
 @dataclass
@@ -105,12 +111,8 @@ class Trainer:
 
     def step(self, records: Indices) -> tuple[bool, bool]:
         """One optimiser step over exactly ``records``; gives whether any rank wants to stop, and rank 0 to save."""
-        self.gradients.clear()
-        self._backward(records)
-        self.gradients.extra[STOP] = float(self.context.stop_requested())
-        is_due = self.context.rank == 0 and self.checkpointing.is_due(self.position.step + 1)
-        self.gradients.extra[SAVE] = float(is_due)
-        self.gradients.sum_over_ranks()
+        while not self._summed_gradients(records):
+            self._halve_micro_batches()
         reached(MID_STEP)
         loss = float(self.gradients.extra[LOSS])
         self._update(loss, records)
@@ -141,7 +143,7 @@ class Trainer:
         everything = np.arange(len(self.val), dtype=np.int64)
         own = rank_share(everything, rank=self.context.rank, num_ranks=self.context.num_ranks)
         with self.accelerator.autocast():
-            own_scores = self.objective.scores(self.val, own)
+            own_scores = self.objective.scores(self.val, own, budget=self.position.micro_budget)
         reached(EVALUATION)
         scores = torch.zeros(len(self.val), own_scores.shape[1])
         scores[torch.from_numpy(own)] = own_scores
@@ -162,16 +164,56 @@ class Trainer:
         """Optimiser steps of an epoch."""
         return num_steps_in_epoch(len(self.train), self.position.batch_size)
 
+    def _summed_gradients(self, records: Indices) -> bool:
+        """Gradient, loss and flags summed over all ranks; false where memory did not suffice on any of them.
+
+        A rank that runs out of memory meets the others in the all-reduce all the same, or they would wait for it for
+        ever; and nothing of the try is left, random states included.
+        """
+        random_states = state.torch_random_states()
+        self.gradients.clear()
+        fits = self._fits(records)
+        self.gradients.extra[STOP] = float(self.context.stop_requested())
+        is_due = self.context.rank == 0 and self.checkpointing.is_due(self.position.step + 1)
+        self.gradients.extra[SAVE] = float(is_due)
+        self.gradients.extra[OUT_OF_MEMORY] = float(not fits)
+        self.gradients.sum_over_ranks()
+        all_fit = not self.gradients.extra[OUT_OF_MEMORY]
+        if not all_fit:
+            state.restore_torch_random_states(random_states)
+        return all_fit
+
+    def _fits(self, records: Indices) -> bool:
+        """Backward, unless memory does not suffice; what the try had allocated is free when this returns."""
+        try:
+            self._backward(records)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _halve_micro_batches(self) -> None:
+        """Go on with half the budget, on all ranks: state from now on, which only a run that ran out of memory has."""
+        position, smallest = self.position, least_budget(self.train)
+        if position.micro_budget <= smallest:
+            raise MemoryExhausted(step=position.step, budget=position.micro_budget)
+        torch.cuda.empty_cache()
+        position.micro_budget = max(position.micro_budget // 2, smallest)
+        position.halvings.append([position.step, position.micro_budget])
+        self.context.events.notice(
+            f"out of memory at step {position.step}: micro-batches hold {position.micro_budget} from here on. The step "
+            "is the same, but this run's bytes may differ from one with enough memory",
+            "warning",
+        )
+
     def _backward(self, records: Indices) -> None:
         """Gradients of this rank's share; the loss is normalised over the weights of the whole step."""
         total_weight = float(self.train.weights[records].sum())
         if not (math.isfinite(total_weight) and total_weight > 0):
-            ids = [self.train.ids[r] for r in records]
-            raise NumericsError(
-                f"mean loss over a total weight of {total_weight:g}", step=self.position.step, record_ids=ids
-            )
+            raise self._not_finite(f"mean loss over a total weight of {total_weight:g}", records)
         own = rank_share(records, rank=self.context.rank, num_ranks=self.context.num_ranks)
-        for part in cut_by_budget(own, self.train.sizes, self.position.micro_budget):
+        for part in self.train.cut(own, self.position.micro_budget):
             with self.accelerator.autocast():
                 loss = self.objective.loss_sum(self.train, part) / total_weight
             scaler = self.stateful.scaler
@@ -181,20 +223,38 @@ class Trainer:
     def _update(self, loss: float, records: Indices) -> None:
         """Clip and step; a loss that is no number ends training before it can spoil the weights."""
         if not math.isfinite(loss):
-            raise NumericsError("loss", step=self.position.step, record_ids=[self.train.ids[r] for r in records])
+            raise self._not_finite("loss", records)
         scaler, optimizer = self.stateful.scaler, self.stateful.optimizer
         if scaler is not None:
-            scaler.unscale_(optimizer)
-            self.gradients.clip(self.settings.max_grad_norm)
-            scaler.step(optimizer)
-            scaler.update()
+            if not self._scaled_update(scaler, optimizer):
+                if scaler.get_scale() < LEAST_SCALE:
+                    raise self._not_finite("gradient", records)
+                return
         else:
             norm = self.gradients.clip(self.settings.max_grad_norm)
             if not math.isfinite(float(norm)):
-                ids = [self.train.ids[r] for r in records]
-                raise NumericsError("gradient", step=self.position.step, record_ids=ids)
+                raise self._not_finite("gradient", records)
             optimizer.step()
         self.stateful.schedule.after_step()
+
+    def _scaled_update(self, scaler: torch.amp.GradScaler, optimizer: Optimizer) -> bool:
+        """Step where the scaled gradient did not overflow; whether it did not.
+
+        A few steps are lost while the scale is found. One that falls below 1 means that the gradient itself is not
+        finite, at any scale.
+        """
+        before = scaler.get_scale()
+        scaler.unscale_(optimizer)
+        self.gradients.clip(self.settings.max_grad_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        stepped = scaler.get_scale() >= before
+        self.position.num_skipped_steps += not stepped
+        return stepped
+
+    def _not_finite(self, what: str, records: Indices) -> NumericsError:
+        ids = [self.train.ids[record] for record in records]
+        return NumericsError(what, step=self.position.step, record_ids=ids, checkpoint=self.checkpointing.newest_name)
 
     def _advance(self, loss: float, records: Indices) -> None:
         position = self.position

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.killing import THREADLESS, Kill, arm, refuse_threads
 from benchmarks.resume import ALLOWED_REPEATED_STEPS, Certificate, compare, draw_kill, shares
-from benchmarks.resume_cases import TINY_MODELS, registered_kinds, tiny_run
+from benchmarks.resume_cases import TINY_MODELS, cases, tiny_run
 from benchmarks.tiny_data import write_tiny_data
 from models.jobs.registry import OBJECTIVE_MODULES
 from models.store.crash_points import AFTER_HEAD, CRASH_POINTS, EVALUATION, MID_STEP, observe, reached
@@ -27,13 +27,12 @@ def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Pa
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     certificates: list[dict[str, Any]] = json.loads(json_path.read_text())
-    kinds = registered_kinds()
-    assert [(found["kind"], found["num_ranks"]) for found in certificates] == [
-        (kind, n) for kind in kinds for n in (1, 2)
+    assert [(found["case"], found["num_ranks"]) for found in certificates] == [
+        (case, n) for case in cases() for n in (1, 2)
     ]
     assert all(found["holds"] and found["differing_bytes"] == 0 for found in certificates)
-    for kind in kinds:
-        own = [found for found in certificates if found["kind"] == kind]
+    for case in cases():
+        own = [found for found in certificates if found["case"] == case]
         assert sum(found["num_kills"] for found in own) == 10
         assert sum(found["num_runs"] for found in own) >= 2
         num_drawn = sum(found["num_drawn"] for found in own)
@@ -43,9 +42,10 @@ def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Pa
 
 
 def test_every_registered_kind_of_model_is_covered(tmp_path: Path):
-    assert TINY_MODELS.keys() == OBJECTIVE_MODULES.keys() == set(registered_kinds())
-    for kind in registered_kinds():
-        assert tiny_run(kind, tmp_path, num_ranks=3).model.kind == kind
+    write_tiny_data(tmp_path / "data", num_functions=60)
+    kinds = {tiny_run(case, tmp_path / "data", num_ranks=3).model.kind for case in cases()}
+    assert kinds == OBJECTIVE_MODULES.keys()
+    assert {model["kind"] for model in TINY_MODELS.values()} == kinds
 
 
 MUTATIONS = """
@@ -56,8 +56,8 @@ from benchmarks.resume_cases import tiny_run
 from models.training import schedule, state
 
 folder = Path(sys.argv[1])
-settings = tiny_run("gnn", folder / "data", num_ranks=1)
-resume.warm_up(settings)
+runs = {case: tiny_run(case, folder / "data", num_ranks=1) for case in ("gnn", "transformer")}
+resume.warm_up(runs["gnn"])
 read_position = state.position_from_bytes
 
 def nothing(*_):
@@ -74,20 +74,23 @@ def without_loss_sum(content):
     return position, *rest
 
 mutations = {
-    "none": (),
-    "random streams": (state, "load_rng", nothing),
-    "optimiser": (state, "load_optimizer", nothing),
-    "order of samples": (state, "position_from_bytes", with_earlier_place),
-    "loss of the epoch": (state, "position_from_bytes", without_loss_sum),
-    "schedule": (schedule.Plateau, "load_state_dict", nothing),
+    "none": ("gnn",),
+    "random streams": ("gnn", state, "load_rng", nothing),
+    "optimiser": ("gnn", state, "load_optimizer", nothing),
+    "order of samples": ("gnn", state, "position_from_bytes", with_earlier_place),
+    "loss of the epoch": ("gnn", state, "position_from_bytes", without_loss_sum),
+    "schedule": ("gnn", schedule.Plateau, "load_state_dict", nothing),
+    "none of the transformer": ("transformer",),
+    "dropout of the transformer": ("transformer", state, "load_rng", nothing),
+    "warm-up": ("transformer", schedule.Stepwise, "load_state_dict", nothing),
 }
 found = {}
-for name, mutation in mutations.items():
+for name, (case, *mutation) in mutations.items():
     kept = None
     if mutation:
         kept = getattr(*mutation[:2])
         setattr(*mutation)
-    certificate = resume.certify(settings, 5, random.Random(1), folder / name, allow_fresh=False)
+    certificate = resume.certify(case, runs[case], 5, random.Random(1), folder / name, allow_fresh=False)
     if mutation:
         setattr(*mutation[:2], kept)
     found[name] = [certificate.holds, sorted(set(certificate.differing_files))]
@@ -120,12 +123,15 @@ def mutated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bool, l
         ("order of samples", "history.json"),
         ("loss of the epoch", "history.json"),
         ("schedule", "last checkpoint/trainer.json"),
+        ("dropout of the transformer", "last checkpoint/model.safetensors"),
+        ("warm-up", "last checkpoint/model.safetensors"),
     ],
 )
 def test_the_certificate_does_not_hold_when_something_is_forgotten(
     mutation: str, file: str, mutated: dict[str, tuple[bool, list[str]]]
 ):
-    assert mutated["none"] == [True, []]  # the same kills of the trainer as it is
+    # The same kills of the trainers as they are.
+    assert mutated["none"] == mutated["none of the transformer"] == [True, []]
     holds, files = mutated[mutation]
     assert not holds
     assert file in files

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_a_run_may_miss_two_heartbeats_and_not_three():
     assert 2 * HEARTBEAT_SECONDS < ZOMBIE_SECONDS <= 3 * HEARTBEAT_SECONDS
+
+
+def test_a_flow_run_by_hand_from_the_checkout_beats_as_often_as_one_of_the_worker():
+    code = "from prefect.settings import get_current_settings as get; print(get().flows.heartbeat_frequency)"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.strip() == str(HEARTBEAT_SECONDS)
 
 
 def test_each_ending_disarms_the_automation():

@@ -55,7 +55,10 @@ def test_every_short_command_runs_on_a_generated_sample(tmp_path: Path) -> None:
         "test.jsonl",
         "preprocessing_metadata.json",
     }
-    assert (places["OUT"] / "gnn_test" / "exp_config.json").is_file()
+    for name in ("gnn_test", "transformer_test", "transformer"):
+        assert (places["OUT"] / name / "exp_config.json").is_file()
+    assert (places["OUT"] / "transformer" / "best_model" / "head.safetensors").is_file()
+    assert (places["OUT"] / "transformer" / "predictions_test.jsonl").is_file()
 
 
 @pytest.mark.parametrize("command", commands("long"))

@@ -262,3 +262,15 @@ def test_two_ranks_started_by_flags_speak_in_words_and_say_once_that_they_left(r
     assert not any(line.startswith("{") for line in [*lines, *rest.splitlines()])
     assert errors.count("Interrupted: ") == 1
     assert read(tmp_path / "run" / "outcome.json")["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "its_own", "the_others"),
+    [("gnn", "--auto-batch-size", "--warmup-ratio"), ("transformer", "--warmup-ratio", "--auto-batch-size")],
+)
+def test_help_of_one_model_kind_holds_nothing_of_the_others(kind: str, its_own: str, the_others: str):
+    command = [sys.executable, "-m", "models", "train", kind, "--help"]
+    help_text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert its_own in help_text
+    assert the_others not in help_text
+    assert "--compute.num-ranks" in help_text

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +15,15 @@ from typing import Any
 import pytest
 
 from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused, SettingsInvalid
+from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import TrainSettings
-from tasks.jobs import is_retryable, job_name
+from models.settings.transformer import TransformerSettings
+from tasks.jobs import ProgressReporter, is_retryable, job_name
+from tasks.terminal import NoView
 
 ROOT = Path(__file__).resolve().parents[2]
+STUB_FLOW = ROOT / "tests/tasks/stub_flow.py"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +48,30 @@ def test_a_job_is_named_by_what_it_does():
 
     assert job_name(train) == "train gnn seed 42"
     assert job_name(PreprocessSettings(data="a", source="codexglue")) == "preprocess codexglue"
+    assert job_name(train.model_copy(update={"model": TransformerSettings()})) == "train transformer seed 42"
+
+
+def test_a_prediction_is_named_by_the_model_that_predicts(tmp_path):
+    train = TrainSettings(train_data="a", val_data="b", model=TransformerSettings())
+    (tmp_path / "settings.json").write_text(train.model_dump_json())
+    predict = PredictSettings(model_run=tmp_path, data="a", open_test="why")
+
+    assert job_name(predict) == "predict transformer valid, test"
+    lost = predict.model_copy(update={"model_run": tmp_path / "no-such-run", "open_test": None})
+    assert job_name(lost) == "predict no-such-run valid"  # planning the job says what is wrong
+
+
+def test_a_server_that_is_away_holds_up_nobody(caplog):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    reporter = ProgressReporter(logging.getLogger("test"), NoView())
+    step = {"event": "step", "time": 1.0, "step": 1, "num_steps": 9, "epoch": 0, "loss": 0.5}
+    started_seconds = time.monotonic()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        reporter.hear(step)
+
+    assert time.monotonic() - started_seconds < 2  # it must look at its job, and hear when it is told to end
+    assert "the job goes on" in caplog.text
 
 
 @pytest.mark.server
@@ -61,24 +92,42 @@ def test_twenty_kills_are_free_and_the_second_run_is_cached(prefect_client, depl
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("in_thread", [False, True], ids=["called", "submitted"])
-def test_cancelling_in_the_ui_stops_the_job_within_seconds(prefect_client, deployed_stub, tmp_path, in_thread):
+@pytest.mark.parametrize("num_submitted", [0, 1, 2], ids=["called", "submitted", "two at once"])
+def test_cancelling_in_the_ui_stops_every_job_within_seconds(prefect_client, deployed_stub, tmp_path, num_submitted):
     from prefect.states import Cancelling
 
     run = deployed_stub(
-        folder=str(tmp_path), arguments=["--steps", "999", "--step-seconds", "0.2"], in_thread=in_thread
+        folder=str(tmp_path), arguments=["--steps", "999", "--step-seconds", "0.2"], num_submitted=num_submitted
     )
-    pid = child_pid(tmp_path)
+    pids = child_pids(tmp_path, num=max(1, num_submitted))
 
     prefect_client.set_flow_run_state(run.id, Cancelling())
     cancelled_seconds = time.monotonic()
 
-    wait_for(lambda: not is_running(pid), seconds=15)
+    wait_for(lambda: not any(is_running(pid) for pid in pids), seconds=15)
     assert time.monotonic() - cancelled_seconds < 10
     state = wait_for_end(prefect_client, run.id)
     assert state.name == "Cancelled"
-    assert num_attempts(run_directory(tmp_path)) == 1  # the interruption was not taken for a free one
-    assert '"interrupted"' in (run_directory(tmp_path) / "outcome.json").read_text()
+    were_interrupted_once(tmp_path, num=max(1, num_submitted))
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_to_the_program_alone_stops_two_jobs_in_threads(server, tmp_path, number):
+    arguments = [str(tmp_path), "2", "--steps", "999", "--step-seconds", "0.2"]
+    program = subprocess.Popen(
+        [sys.executable, str(STUB_FLOW), *arguments], cwd=ROOT, env={**server.environment, "PYTHONPATH": str(ROOT)}
+    )
+    try:
+        pids = child_pids(tmp_path, num=2)
+
+        program.send_signal(number)
+
+        wait_for(lambda: not any(is_running(pid) for pid in pids), seconds=10)
+        assert program.wait(timeout=20) != 0
+        were_interrupted_once(tmp_path, num=2)
+    finally:
+        program.kill()
 
 
 @pytest.mark.server
@@ -101,7 +150,7 @@ def test_progress_with_its_eta_is_an_artifact_of_the_run(prefect_client, deploye
 @pytest.mark.server
 def test_sigkill_of_the_flow_leaves_no_orphan_and_a_crashed_run(prefect_client, deployed_stub, tmp_path):
     run = deployed_stub(folder=str(tmp_path), arguments=["--steps", "999", "--step-seconds", "0.2"])
-    pid = child_pid(tmp_path)
+    (pid,) = child_pids(tmp_path, num=1)
     flow_pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
     os.kill(flow_pid, signal.SIGKILL)
@@ -140,6 +189,14 @@ def only_task_run(client: Any, flow_run_id: Any) -> Any:
     return run
 
 
+def were_interrupted_once(folder: Path, *, num: int) -> None:
+    """Every job left after a checkpoint, and none was launched again: the signal was not taken for a free one."""
+    paths = list((folder / "runs/train").glob("*/*"))
+    assert len(paths) == num
+    assert [num_attempts(path) for path in paths] == [1] * num
+    assert all('"interrupted"' in (path / "outcome.json").read_text() for path in paths)
+
+
 def run_directory(folder: Path) -> Path:
     (found,) = (folder / "runs/train").glob("*/*")
     return found
@@ -149,10 +206,14 @@ def num_attempts(run_path: Path) -> int:
     return len((run_path / "attempts.txt").read_text().split())
 
 
-def child_pid(folder: Path) -> int:
-    """Process of the stub once it steps."""
-    wait_for(lambda: list((folder / "runs").glob("train/*/*/checkpoints/head.json")), seconds=60)
-    return int((run_directory(folder) / "attempts.txt").read_text().split()[-1])
+def child_pids(folder: Path, *, num: int) -> list[int]:
+    """Processes of so many stubs once they all step."""
+
+    def stepping() -> list[Path]:
+        return list((folder / "runs").glob("train/*/*/checkpoints/head.json"))
+
+    wait_for(lambda: len(stepping()) == num, seconds=60)
+    return [int((path.parents[1] / "attempts.txt").read_text().split()[-1]) for path in stepping()]
 
 
 def wait_for_end(client: Any, flow_run_id: Any) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.report_claims import caveats_of, findings_of, verdict_of
+from tasks.report_claims import caveats_of, duels_of, findings_of, verdict_of, verdicts_of
 
 
 def comparison(model, against, metric, difference, *, shown):
-    return {"model": model, "against": against, "metric": metric, "difference": difference, "shown": shown}
+    ends = {"low": difference - 0.05, "high": difference + 0.05}
+    return {"model": model, "against": against, "metric": metric, "difference": difference, **ends, "shown": shown}
 
 
 @pytest.fixture
@@ -59,6 +60,26 @@ def test_findings_are_told_from_the_models_own_side(evaluation):
 def test_a_larger_number_that_was_not_shown_is_no_finding(evaluation):
     f1, _ = findings_of(evaluation, "test", "first")
     assert f1.undecided == ("Words",)
+
+
+def test_two_models_are_compared_in_one_sentence(evaluation):
+    (sentence,) = duels_of(evaluation, "test")
+    assert sentence == "first against second: F1 +0.100 [+0.05, +0.15]; shown to be better."
+
+
+def test_what_was_shown_is_said_of_each_metric_where_it_differs(evaluation):
+    evaluation["splits"]["test"]["comparisons"].append(comparison("second", "first", "mcc", 0.02, shown=False))
+    (sentence,) = duels_of(evaluation, "test")
+    assert sentence == (
+        "first against second: F1 +0.100 [+0.05, +0.15], shown to be better; "
+        "MCC \u22120.020 [\u22120.07, +0.03], no difference shown."  # told by second: turned, ends exchanged
+    )
+
+
+def test_a_model_alone_is_compared_with_no_other(evaluation):
+    del evaluation["splits"]["test"]["systems"]["second"]
+    assert duels_of(evaluation, "test") == []
+    assert verdicts_of(evaluation, "test") == [verdict_of(evaluation, "test", "first")]
 
 
 def test_every_weakness_of_a_split_is_said(evaluation):

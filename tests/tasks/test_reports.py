@@ -1,4 +1,4 @@
-"""The report of a real, small chain: generated functions, preprocess job, hand-made scores, evaluate job."""
+"""The report of a real, small chain: generated functions, preprocess job, two models' scores by hand, evaluate job."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from models.evaluation.job import run as evaluate
 from models.jobs.contract import JobContext
 from models.jobs.events import EventStream
 from models.settings.evaluate import EvaluateSettings
+from models.settings.gnn import GnnSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.transformer import TransformerSettings
 from models.store.manifest import write_manifest
 from models.store.openings import append_opening
+from tasks.report_training import training_caveats
 from tasks.reports import markdown_summary, read_report_inputs, render_report, table_text
 
+MODELS = ("transformer", "gnn")
 HISTORY = [
     {"epoch": at, "step": 9 * at, "train_loss": 0.7 - 0.1 * at, "val_loss": 0.7, "val_f1_vulnerable": 0.5 + 0.02 * at}
     | {"learning_rate": 1e-3}
@@ -28,21 +32,24 @@ HISTORY = [
 ]
 
 
+BACKBONE = {"identity": "small roberta, trained from nothing", "pretrained": False, "reason": "no codebert here"}
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Run directories by kind, as the jobs leave them."""
+    """Run directories by kind (and model), as the jobs leave them."""
     root = tmp_path_factory.mktemp("runs")
     write_sample(root / "raw", num_functions=160)
-    paths = {
-        kind: root / kind / "label-0123456789ab" / "01234567" for kind in ("preprocess", "train", "predict", "evaluate")
-    }
+    kinds = ["preprocess", "evaluate", *(f"{kind} {model}" for kind in ("train", "predict") for model in MODELS)]
+    paths = {kind: root / kind.replace(" ", "-") / "label-0123456789ab" / "01234567" for kind in kinds}
     for path in paths.values():
         path.mkdir(parents=True)
 
     def finish(kind, files, settings):
         run_path = paths[kind]
+        attempt = {"seconds": 61.5, "git_commit": "ab" * 20, "samples_per_second": 12.5, "peak_memory_bytes": 2**30}
         (run_path / "settings.json").write_text(json.dumps(settings))
-        (run_path / "record.json").write_text(json.dumps({"attempts": [{"seconds": 1.5, "git_commit": "ab" * 20}]}))
+        (run_path / "record.json").write_text(json.dumps({"attempts": [attempt]}))
         write_manifest(run_path, files, kind=kind, run_key=f"{kind}-key".ljust(20, "0"), build_key="b" * 64)
 
     def context(kind):
@@ -50,22 +57,37 @@ def runs(tmp_path_factory):
 
     settings = PreprocessSettings(data=root / "raw", vocab_size=400, num_workers=1)
     finish("preprocess", preprocess(settings, context("preprocess")).files, settings.model_dump(mode="json"))
-    (paths["train"] / "history.json").write_text(json.dumps({"epochs": HISTORY}))
-    finish("train", ["history.json"], {"kind": "train", "seed": 42})
-    random = np.random.default_rng(0)
-    for split in ("valid", "test"):
-        with (paths["predict"] / f"predictions_{split}.jsonl").open("w") as file:
-            for line in (paths["preprocess"] / f"{split}.jsonl").read_text().splitlines():
-                record = json.loads(line)
-                probability = 0.7 * record["label"] + 0.3 * random.random()
-                file.write(
-                    json.dumps({"id": record["id"], "label": record["label"], "probability": probability}) + "\n"
-                )
-    (paths["predict"] / "result.json").write_text(json.dumps({"numbers": {"model_kind": "gnn"}}))
-    finish("predict", ["predictions_valid.jsonl", "predictions_test.jsonl"], {"kind": "predict"})
-    settings = EvaluateSettings(data=paths["preprocess"], predictions={"gnn": paths["predict"]})
+    for model in MODELS:
+        run_path = paths[f"train {model}"]
+        numbers = {"num_parameters": 1234567, "num_steps": 27, "stop_reason": "all epochs done", "num_train": 100}
+        numbers |= {"backbone": BACKBONE} if model == "transformer" else {}
+        machine = {"device": "cpu", "precision": "off", "num_ranks": 1, "num_threads": 2}
+        (run_path / "history.json").write_text(json.dumps({"epochs": HISTORY}))
+        (run_path / "result.json").write_text(json.dumps({"numbers": numbers}))
+        (run_path / "build.json").write_text(json.dumps({"machine": machine}))
+        told = TransformerSettings(epochs=9) if model == "transformer" else GnnSettings(epochs=9)
+        finish(f"train {model}", ["history.json"], {"seed": 42, "model": told.model_dump()})
+        predict(paths, model)
+    settings = EvaluateSettings(data=paths["preprocess"], predictions={m: paths[f"predict {m}"] for m in MODELS})
     finish("evaluate", evaluate(settings, context("evaluate")).files, settings.model_dump(mode="json"))
     return paths | {"root": root}
+
+
+def predict(paths, model):
+    """Scores of a model by hand: noise with some truth in it, more in the transformer's."""
+    random, truth = np.random.default_rng(MODELS.index(model)), {"transformer": 0.7, "gnn": 0.1}[model]
+    run_path = paths[f"predict {model}"]
+    for split in ("valid", "test"):
+        with (run_path / f"predictions_{split}.jsonl").open("w") as file:
+            for line in (paths["preprocess"] / f"{split}.jsonl").read_text().splitlines():
+                record = json.loads(line)
+                probability = truth * record["label"] + (1 - truth) * random.random()
+                row = {"id": record["id"], "label": record["label"], "probability": probability}
+                file.write(json.dumps(row) + "\n")
+    (run_path / "result.json").write_text(json.dumps({"numbers": {"model_kind": model}}))
+    files = ["predictions_valid.jsonl", "predictions_test.jsonl"]
+    (run_path / "settings.json").write_text(json.dumps({"kind": "predict"}))
+    write_manifest(run_path, files, kind="predict", run_key=f"predict {model}".ljust(20, "0"), build_key="b" * 64)
 
 
 @pytest.fixture
@@ -73,8 +95,8 @@ def inputs(runs):
     return read_report_inputs(
         runs["root"],
         preprocess=runs["preprocess"],
-        train={"gnn": runs["train"]},
-        predict={"gnn": runs["predict"]},
+        train={model: runs[f"train {model}"] for model in MODELS},
+        predict={model: runs[f"predict {model}"] for model in MODELS},
         evaluate=runs["evaluate"],
     )
 
@@ -121,7 +143,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing(inputs):
 def test_the_page_shows_every_system_with_its_numbers(inputs):
     shown = text_in(render_report(title="t", **inputs))
     systems = inputs["evaluation"]["splits"]["test"]["systems"]
-    assert set(systems) >= {"gnn", "majority", "always_1", "length", "tfidf_lr"}
+    assert set(systems) >= {*MODELS, "majority", "always_1", "length", "tfidf_lr"}
     for name, system in systems.items():
         assert inputs["evaluation"]["systems"][name]["title"] in shown
         f1 = system["metrics"]["f1"]
@@ -163,17 +185,81 @@ def test_openings_of_other_data_are_not_counted(runs, inputs):
     assert again["provenance"]["openings"] == inputs["provenance"]["openings"]
 
 
-def test_the_learning_curve_counts_epochs_from_1(inputs):
+def test_the_training_of_both_models_stands_side_by_side(inputs):
     shown = text_in(render_report(title="t", **inputs))
-    assert "3 epochs; best validation F1 0.540 in epoch 3." in shown
+    for expected in (
+        "Parameters 1 234 567 1 234 567",
+        "Epochs 3 of 9 (all epochs done) 3 of 9 (all epochs done)",
+        "Best epoch 3 (validation F1 0.540) 3 (validation F1 0.540)",  # people count from 1
+        "Time 1 min 02 s 1 min 02 s",
+        "Records per second 12.5 12.5",
+        "Device cpu, full precision, 1 rank × 2 threads",
+        "Backbone: identity small roberta, trained from nothing –",
+        "Backbone: pretrained no –",
+    ):
+        assert expected in shown
+    assert "Tokens per second" not in shown  # no model tells it
+
+
+def test_the_models_are_compared_with_each_other_in_one_sentence(inputs):
+    (f1,) = [
+        entry
+        for entry in inputs["evaluation"]["splits"]["test"]["comparisons"]
+        if (entry["model"], entry["against"], entry["metric"]) == ("transformer", "gnn", "f1")
+    ]
+    begins = f"transformer against gnn: F1 {f1['difference']:+.3f} [{f1['low']:+.2f}, {f1['high']:+.2f}]"
+    page = text_in(render_report(title="t", **inputs))
+    for text in (page, markdown_summary(inputs["evaluation"]), table_text(inputs["evaluation"])):
+        assert begins.replace("-", "\u2212") in re.sub(r"\s+", " ", text)
+
+
+def test_a_model_that_is_not_the_one_that_was_asked_for_is_said_before_its_scores(inputs):
+    (caveat,) = training_caveats(inputs["training"])
+    assert caveat == (
+        "transformer was trained from nothing, because no codebert here: "
+        "these are not the scores of microsoft/codebert-base."
+    )
+    page = text_in(render_report(title="t", **inputs))
+    assert page.index(caveat) < page.index("transformer is")
+    assert markdown_summary(inputs["evaluation"], [caveat]).startswith(f"> **{caveat}**")
+    assert caveat in re.sub(r"\s+", " ", table_text(inputs["evaluation"], [caveat]))
+
+
+def test_a_small_encoder_that_was_asked_for_is_no_caveat(inputs):
+    inputs["training"]["transformer"]["model"]["pretrained"] = "off"
+    assert training_caveats(inputs["training"]) == []
+
+
+def test_both_models_are_held_to_the_targets(inputs):
+    shown = text_in(render_report(title="t", **inputs))
+    assert "F1 of label 1 within 0.58 to 0.68 transformer Sealed test" in shown
+    assert "F1 of label 1 within 0.53 to 0.63 gnn Sealed test" in shown
+
+
+def test_a_target_that_is_met_by_no_more_than_always_1_is_not_praised(inputs):
+    for entry in inputs["evaluation"]["targets"]:
+        entry.update(outcome="met", value=entry["constant_value"])
+    html = render_report(title="t", **inputs)
+    assert "met, as by always 1" in text_in(html)
+    assert 'words good">met' not in html
+
+
+def test_every_model_has_its_histogram_and_its_learning_curves(inputs):
+    html = render_report(title="t", **inputs)
+    for model in MODELS:
+        for chart in ("Scores of {} by label", "Calibration of {}", "Loss of {} by epoch"):
+            assert chart.format(model) in html
+    assert html.count('aria-label="Validation F1"') == 1
 
 
 def test_names_from_outside_are_escaped_wherever_they_stand(inputs):
     evil = "<script>alert(1)</script>"
     evaluation = json.loads(json.dumps(inputs["evaluation"]).replace('"gnn"', json.dumps(evil)))
+    training = inputs["training"]["transformer"]
+    training["numbers"]["backbone"] = {"identity": evil, "pretrained": False, "reason": evil}
     html = render_report(
         title=evil,
-        **{**inputs, "evaluation": evaluation, "training": {evil: HISTORY}, "preprocessing": {"note": evil}},
+        **{**inputs, "evaluation": evaluation, "training": {evil: training}, "preprocessing": {"note": evil}},
     )
     assert "<script" not in html
 

@@ -168,6 +168,28 @@ def test_nothing_is_launched_again_by_a_process_that_is_being_ended(stub_launche
     assert len(attempts(plan)) == 1
 
 
+def test_a_supervisor_that_is_told_to_end_stops_its_job_with_time_to_save(stub_launcher, plan):
+    """In a task's thread no exception comes: only being asked says so."""
+    ending = threading.Event()
+
+    def hear(event: dict) -> None:
+        if event["event"] == "step":
+            ending.set()
+
+    with pytest.raises(SupervisorEnding):
+        supervise(
+            stub_launcher("--steps", "99", "--step-seconds", "0.2"),
+            SETTINGS,
+            plan,
+            PATIENCE,
+            hear,
+            keep_going=lambda: not ending.is_set(),
+        )
+
+    assert not is_alive(attempts(plan)[0])
+    assert '"interrupted"' in (plan.run_path / "outcome.json").read_text()
+
+
 def test_two_supervisors_of_one_run_have_one_child(stub_launcher, plan):
     launcher = stub_launcher("--steps", "5", "--step-seconds", "0.2")
     heard: list[list[dict]] = [[], []]

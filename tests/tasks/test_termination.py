@@ -5,16 +5,19 @@ from __future__ import annotations
 import signal
 import threading
 
+import pytest
+
 from tasks.termination import noting_termination, told_to_end
 
 
-def test_any_thread_learns_of_sigterm_and_the_handler_stays():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_any_thread_learns_of_a_signal_to_end_and_the_handler_stays(number):
     handled, seen = [], []
-    before = signal.signal(signal.SIGTERM, lambda *_: handled.append("handler"))
+    before = signal.signal(number, lambda *_: handled.append("handler"))
     try:
         with noting_termination():
             assert not told_to_end()
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
             thread = threading.Thread(target=lambda: seen.append(told_to_end()))
             thread.start()
             thread.join()
@@ -23,4 +26,4 @@ def test_any_thread_learns_of_sigterm_and_the_handler_stays():
         with noting_termination():
             assert not told_to_end()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+import pytest
 from tokenizers import Tokenizer
 
 from models.data.columnar import open_records
 from models.data.raw_functions import RawFunction
 from models.data.records import NamedFunction, RecordMaker, RecordPlan
+from models.data.trimming import STRATEGIES
 
 
 def make_plan(tokenizer: Tokenizer, **changes: object) -> RecordPlan:
@@ -57,6 +59,22 @@ def test_kept_tokens_still_show_themselves_in_the_raw_code(tokenizer: Tokenizer)
     names = [tokenizer.id_to_token(token).replace("Ġ", "") for token in record["tokens"][1:-1]]
     assert shown == names
     assert "strcpy(b," in "".join(shown)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_record_says_how_it_was_trimmed(strategy: str, tokenizer: Tokenizer) -> None:
+    codes = ["int f;", "{" + "  s++;\n" * 40 + "  strcpy(b, s);\n}"]
+    made = RecordMaker(make_plan(tokenizer, max_seq_len=23, trimming=strategy)).make(name_all(codes))
+
+    short, long = [orjson.loads(line) for line in made.lines.splitlines()]
+
+    assert short["metadata"]["trimming"] == "none"
+    assert long["metadata"]["trimming"] == ("none" if strategy == "whole" else strategy)
+    expected = long["metadata"]["num_tokens_before_trim"] if strategy == "whole" else 23
+    assert len(long["tokens"]) == long["metadata"]["num_tokens"] == expected
+    assert long["token_offsets"][0] == long["token_offsets"][-1] == [0, 0]
+    assert long["tokens"][0] == short["tokens"][0]
+    assert long["tokens"][-1] == short["tokens"][-1]
 
 
 def test_columns_hold_what_the_lines_say(tokenizer: Tokenizer, functions: list[str], tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from models.data.split_report import GroupSearch, SplitReport
 
 def facts(**changes: object) -> RecordFacts:
     values = {
-        "label": 0, "num_tokens": 10, "num_tokens_before_trim": 10, "trimming": "none", "num_nodes": 5, "num_edges": 9,
-        "num_nodes_cut": 0, "tier": "full", "has_error": False,
+        "label": 0, "num_tokens": 10, "num_tokens_before_trim": 10, "trimming": "none", "call_tokens": {},
+        "num_nodes": 5, "num_edges": 9, "num_nodes_cut": 0, "tier": "full", "has_error": False,
     }  # fmt: skip
     return RecordFacts(**(values | changes))  # type: ignore[arg-type]
 
@@ -43,7 +43,8 @@ def test_everything_is_counted() -> None:
     assert summary["projects"] == {"(none)": 1, "qemu": 2}
     assert summary["without_idx"] == 2
     assert summary["share_of_tokens_kept"] == round(28 / 44, 4)
-    assert summary["trimming"] == {"none": 2, "window": 1, "head": 0}
+    assert summary["trimming"] == {"none": 2, "window": 1, "head": 0, "head_tail": 0}
+    assert summary["share_of_records_cut"] == {"any": 0.3333, "window": 0.3333, "head": 0.0, "head_tail": 0.0}
     assert summary["ast_success"] == 0.6667
     assert summary["ast_tiers"] == {"full": 2, "partial": 1, "tokens": 0}
     assert summary["has_error"] == 0.6667

@@ -52,6 +52,19 @@ def test_a_folder_of_vocabulary_and_merges_loads_as_a_fast_tokenizer(tokenizer: 
     assert loaded(text)["input_ids"] == tokenizer.encode(text).ids
 
 
+def test_a_folder_with_the_word_list_of_bert_loads_as_a_fast_tokenizer(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nint\nx\n")
+
+    assert init_safe_tokenizer(str(tmp_path))("int x")["input_ids"] == [2, 5, 6, 3]
+
+
+def test_a_folder_with_a_slow_tokenizer_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+    with pytest.raises(SettingsInvalid, match="is not fast"):
+        init_safe_tokenizer(str(tmp_path))
+
+
 def test_a_vocabulary_without_special_tokens_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.model.save(str(tmp_path))
     entries = json.loads((tmp_path / "vocab.json").read_bytes())

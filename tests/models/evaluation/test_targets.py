@@ -17,6 +17,11 @@ def test_the_least_f1_must_be_exceeded_and_the_range_includes_its_ends():
     assert outcomes(0.53, split="test") == ["below", "met"]
 
 
+def test_each_kind_has_its_own_range():
+    assert outcomes(0.59, kind="transformer") == ["met", "below"]
+    assert outcomes(0.59, split="test", kind="transformer") == ["met", "met"]
+
+
 def test_a_model_of_unknown_kind_has_no_expected_range():
     assert outcomes(0.6, kind=None) == ["met"]
 

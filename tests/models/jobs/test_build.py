@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.metadata
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.jobs import build
+from models.jobs import build, compute
 from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES, parse_job
 from models.settings.predict import PredictSettings
 
@@ -148,7 +151,7 @@ def test_the_memory_of_the_machine_is_in_the_build_where_it_decides_the_batch_si
     train_document: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ):
     def built(memory_gib: int, *, auto: bool) -> build.Build:
-        monkeypatch.setattr(build, "memory_gib", lambda device: memory_gib)
+        monkeypatch.setattr(compute, "memory_gib", lambda device: memory_gib)
         return build.build_of(parse_job(json.dumps(train_document({"auto_batch_size": auto}))))
 
     assert built(8, auto=True).machine["memory_gib"] == 8
@@ -178,3 +181,20 @@ def test_no_module_imports_relatively_because_the_closure_would_miss_it():
         if isinstance(node, ast.ImportFrom) and node.level > 0
     ]
     assert found == []
+
+
+def test_builds_are_worked_out_in_several_threads_at_once():
+    """CPython may raise SystemError where two threads parse: within a tree, the collector lets other threads run."""
+    paths = sorted((build.ROOT_PATH / "models").rglob("*.py"))
+
+    def switch(*_: object) -> None:
+        time.sleep(0.0001)
+
+    gc.callbacks.append(switch)
+    try:
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            trees = list(pool.map(build._tree, paths * 2))
+    finally:
+        gc.callbacks.remove(switch)
+
+    assert len(trees) == 2 * len(paths)

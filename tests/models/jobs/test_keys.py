@@ -12,18 +12,29 @@ from pydantic import Field, ValidationError
 from models.errors import SettingsInvalid
 from models.jobs.command_line import SETTINGS_CLASSES
 from models.jobs.keys import build_settings, content_digest, deciding, input_digests, role_of, run_key
+from models.jobs.registry import OBJECTIVE_MODULES
 from models.settings.fields import InputPath, Settings
+from models.settings.flags import member_models
 from models.store.manifest import write_manifest
 
 FieldPath = tuple[str, ...]
 
 
-def leaves(cls: type[Settings], above: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
+CLASSES: dict[str, tuple[type[Settings], str | None]] = {
+    **{kind: (cls, None) for kind, cls in SETTINGS_CLASSES.items() if kind != "train"},
+    **{f"train {model}": (SETTINGS_CLASSES["train"], model) for model in OBJECTIVE_MODULES},
+}
+"""Settings by what they run, with the kind of model among those that they may hold."""
+
+
+def leaves(cls: type[Settings], model: str | None, above: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
     """Every field that holds no settings itself, with its path."""
     for name, info in cls.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
-            yield from leaves(info.annotation, (*above, name))
-        else:
+        members = member_models(info.annotation)
+        for member in members:
+            if len(members) == 1 or member.model_fields["kind"].default == model:
+                yield from leaves(member, model, (*above, name))  # type: ignore[arg-type]
+        if not members:
             yield (*above, name), info
 
 
@@ -33,8 +44,8 @@ def is_constant(info: Any) -> bool:
 
 ALL_FIELDS = [
     pytest.param(kind, path, role_of(info), id=f"{kind}.{'.'.join(path)}")
-    for kind, cls in SETTINGS_CLASSES.items()
-    for path, info in leaves(cls)
+    for kind, (cls, model) in CLASSES.items()
+    for path, info in leaves(cls, model)
     if not is_constant(info)
 ]
 
@@ -47,9 +58,10 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
         (tmp_path / name / "content.jsonl").write_text(name)
     file = str(tmp_path / "raw" / "content.jsonl")
     raw, run, predictions = (str(tmp_path / name) for name in ("raw", "run", "predictions"))
+    trained = dict.fromkeys(("train_data", "val_data", "test_data", "weights"), file) | {"tokenizer": raw}
     return {
         "preprocess": {"data": raw},
-        "train": {"train_data": file, "val_data": file, "test_data": file, "weights": file},
+        **{f"train {model}": trained | {"model": {"kind": model}} for model in OBJECTIVE_MODULES},
         "predict": {"model_run": run, "data": raw},
         "evaluate": {"data": raw, "predictions": {"gnn": predictions}},
     }
@@ -62,14 +74,14 @@ def with_value(document: dict[str, Any], path: FieldPath, value: Any) -> dict[st
 
 def another(kind: str, document: dict[str, Any], path: FieldPath) -> Settings:
     """The settings with some other valid value in one field."""
-    cls = SETTINGS_CLASSES[kind]
+    cls = CLASSES[kind][0]
     present: Any = cls.model_validate(document)
     info: Any = None
     for name in path:
         info, present = type(present).model_fields[name], getattr(present, name)
     choices = [choice for choice in get_args(info.annotation) if isinstance(choice, str) and choice != present]
     numbers = [present + 1, present / 2, present + 0.01] if isinstance(present, int | float) else [7]
-    for value in [*choices, not present, *numbers, "another", ["train"]]:
+    for value in [*choices, not present, *numbers, "another", "a" * 40, ["train"]]:
         try:
             changed = cls.model_validate(with_value(document, path, value))
         except ValidationError:
@@ -84,11 +96,12 @@ def test_each_field_moves_the_keys_that_its_role_says(
     kind: str, path: FieldPath, role: str, documents: dict[str, dict[str, Any]]
 ):
     document = documents[kind]
-    settings = SETTINGS_CLASSES[kind].model_validate(document)
+    cls = CLASSES[kind][0]
+    settings = cls.model_validate(document)
     if role == "input":
         moves = input_moves(document, path)
-        assert run_key(SETTINGS_CLASSES[kind].model_validate(moves["same content elsewhere"])) == run_key(settings)
-        assert run_key(SETTINGS_CLASSES[kind].model_validate(moves["other content"])) != run_key(settings)
+        assert run_key(cls.model_validate(moves["same content elsewhere"])) == run_key(settings)
+        assert run_key(cls.model_validate(moves["other content"])) != run_key(settings)
         return
     changed = another(kind, document, path)
     assert (run_key(changed) != run_key(settings)) == (role in ("decides", "named input"))
@@ -150,7 +163,7 @@ def test_inputs_in_mappings_tuples_and_options_count_by_content(files: tuple[Pat
 
 def test_the_key_depends_on_no_order_of_fields_and_survives_json(documents: dict[str, dict[str, Any]]):
     cls = SETTINGS_CLASSES["train"]
-    settings = cls.model_validate(documents["train"])
+    settings = cls.model_validate(documents["train transformer"])
     backwards = dict(reversed(settings.model_dump(mode="json").items()))
     assert run_key(cls.model_validate_json(json.dumps(backwards))) == run_key(settings)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.nn.dropout import dropout, rectified_dropout
+from models.nn.dropout import Dropout, dropout, rectified_dropout
 
 
 def drawn(function: object, states: torch.Tensor, rate: float = 0.3) -> torch.Tensor:
@@ -53,3 +53,9 @@ def test_nothing_is_dropped_without_a_rate_or_outside_training(rate: float, trai
     states = torch.randn(4, 5)
     assert torch.equal(dropout(states, rate, training=training), states)
     assert torch.equal(rectified_dropout(states, rate, training=training), states.relu())
+
+
+def test_the_module_drops_in_training_only():
+    states, module = torch.randn(6, 7), Dropout(0.3)
+    assert torch.equal(drawn(lambda states, rate, training: module(states), states), drawn(dropout, states))
+    assert torch.equal(module.eval()(states), states)

@@ -26,6 +26,7 @@ from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import TrainSettings
+from models.settings.transformer import SmallEncoder
 
 
 class Graph(Settings):
@@ -145,6 +146,12 @@ def scalar(member: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     return by_type[bare]
 
 
+BOUND_TO_OTHERS: dict[type[BaseModel], dict[str, st.SearchStrategy[Any]]] = {
+    SmallEncoder: {"hidden_dim": st.sampled_from([64, 128, 720]), "num_heads": st.sampled_from([1, 2, 4, 8])},
+}
+"""Fields whose bounds other fields give."""
+
+
 def instances(settings_class: type[BaseModel]) -> st.SearchStrategy[Any]:
     fields = {}
     for name, info in settings_class.model_fields.items():
@@ -153,6 +160,7 @@ def instances(settings_class: type[BaseModel]) -> st.SearchStrategy[Any]:
             fields[name] = st.from_regex(re.compile(patterns[0], re.ASCII), fullmatch=True)
         else:
             fields[name] = values(info.annotation, info.metadata)
+    fields |= BOUND_TO_OTHERS.get(settings_class, {})
     return st.builds(settings_class, **fields)
 
 
@@ -178,6 +186,20 @@ def test_kebab_and_snake_case_and_aliases_are_the_same() -> None:
     expected = parse("--data=d", "--quick-test", "--model.epochs", "9", "--place.device", "off")
     assert parse("--data", "d", "--quick_test", "--epochs=9", "--where", "off") == expected
     assert parse("--data", "d", "--quick-test=on", "--model.use-types", "on", "--epochs=9", "--where=off") == expected
+
+
+def test_an_alias_with_a_value_is_a_bare_switch_that_sets_it(capsys: pytest.CaptureFixture[str]) -> None:
+    aliases = {"mixed-precision": "compute.precision=auto"}
+    argv = ["--train-data", "t", "--val-data", "v"]
+    for flags, precision in (
+        (["--compute.precision", "bf16", "--mixed-precision"], "auto"),
+        (["--mixed_precision", "--compute.precision", "bf16"], "bf16"),  # the last one counts, as with any flag
+        (["--mixed-precision", "--seed", "3"], "auto"),
+    ):
+        assert parse_settings(TrainSettings, [*argv, *flags], prog="p", aliases=aliases).compute.precision == precision
+    with pytest.raises(SystemExit):
+        parse_settings(TrainSettings, ["--help"], prog="p", aliases=aliases)
+    assert "--mixed-precision the same as --compute.precision auto" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("flag", ["--no-model.use-types", "--model.no-use_types", "--model.use-types=false"])

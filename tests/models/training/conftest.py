@@ -18,6 +18,18 @@ from models.training.gnn import GraphObjective
 from models.training.job import assemble, resume
 from models.training.process import open_process
 from models.training.trainer import Trainer
+from models.training.transformer import TransformerObjective
+
+TINY_TRANSFORMER = {
+    "kind": "transformer",
+    "pretrained": "off",
+    "small": {"hidden_dim": 16, "num_layers": 2, "num_heads": 2, "feedforward_dim": 32},
+    "max_seq_len": 48,
+    "learning_rate": 1e-3,
+    "epochs": 2,
+    "batch_size": 12,
+    "token_budget": 400,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +71,51 @@ def undisturbed(train_document: Callable[..., dict[str, Any]], tmp_path_factory:
     run_path = tmp_path_factory.mktemp("undisturbed")
     assert execute(Execution(parse_job(json.dumps(train_document())), run_path, run_path)) == 0
     return run_path
+
+
+@pytest.fixture(scope="session")
+def token_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished preprocess run: generated functions, a small byte-level BPE of their own. Nobody writes into it."""
+    from models.data.generated import write_sample
+
+    folder = tmp_path_factory.mktemp("tokens")
+    write_sample(folder / "raw", num_functions=100)
+    document = {"kind": "preprocess", "data": str(folder / "raw"), "vocab_size": 400, "num_workers": 1}
+    assert execute(Execution(parse_job(json.dumps(document)), folder / "records", folder)) == 0
+    return folder / "records"
+
+
+@pytest.fixture(scope="session")
+def token_document(token_records: Path) -> Callable[..., dict[str, Any]]:
+    """Settings of a transformer's training of a second; ``model`` adds to the tiny model, the rest replaces."""
+
+    def made(model: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        return {
+            "kind": "train",
+            "train_data": str(token_records / "train.jsonl"),
+            "val_data": str(token_records / "valid.jsonl"),
+            "model": TINY_TRANSFORMER | (model or {}),
+            "compute": {"device": "cpu"},
+            "log_every_seconds": 0,
+            **changes,
+        }
+
+    return made
+
+
+@pytest.fixture
+def token_trainer_of(token_document: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., Trainer]:
+    """A transformer's trainer before its first step; each has a run directory of its own unless ``folder`` is given."""
+
+    def made(model: dict[str, Any] | None = None, *, folder: str | None = None, **changes: Any) -> Trainer:
+        settings = TrainSettings.model_validate(token_document(model, **changes))
+        run_path = tmp_path / (folder or f"run-{len(list(tmp_path.iterdir()))}")
+        run_path.mkdir(exist_ok=True)
+        attempt = len(list(run_path.glob("attempt-*"))) + 1
+        (run_path / f"attempt-{attempt}").touch()
+        context = JobContext(run_path, tmp_path, EventStream(run_path / "progress.jsonl"), attempt=attempt)
+        trainer = assemble(settings, context, open_process(settings.compute, context), TransformerObjective)
+        resume(trainer, started=0.0)
+        return trainer
+
+    return made

@@ -8,6 +8,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -49,10 +50,17 @@ def forgotten(trainer: Trainer) -> list[str]:
     return [type(item).__name__ for item in reachable(trainer) if keeps_state(item) and id(item) not in known]
 
 
-def test_everything_with_state_is_in_a_checkpoint(trainer_of: Callable[..., Trainer]):
-    trainer = trainer_of()
+@pytest.mark.parametrize(
+    ("fixture", "expected"),
+    [
+        ("trainer_of", {"GraphClassifier", "AdamW", "Plateau", "ReduceLROnPlateau"}),
+        ("token_trainer_of", {"SequenceClassifier", "RobertaModel", "AdamW", "Stepwise", "LambdaLR"}),
+    ],
+)
+def test_everything_with_state_is_in_a_checkpoint(fixture: str, expected: set[str], request: pytest.FixtureRequest):
+    trainer = request.getfixturevalue(fixture)()
     found = {type(item).__name__ for item in reachable(trainer) if keeps_state(item)}
-    assert {"GraphClassifier", "AdamW", "Plateau", "ReduceLROnPlateau"} <= found
+    assert expected <= found
     assert forgotten(trainer) == []
 
 
@@ -81,15 +89,20 @@ def snapshot(trainer: Trainer) -> tuple[bytes, ...]:
     )
 
 
-def test_a_checkpoint_puts_all_of_it_back(trainer_of: Callable[..., Trainer]):
-    trainer = trainer_of({"epochs": 2})
+@pytest.mark.parametrize(
+    ("fixture", "model"),
+    [("trainer_of", {"epochs": 2}), ("token_trainer_of", {"epochs": 2, "warmup_ratio": 0.0})],
+)
+def test_a_checkpoint_puts_all_of_it_back(fixture: str, model: dict[str, Any], request: pytest.FixtureRequest):
+    trainer_of = request.getfixturevalue(fixture)
+    trainer = trainer_of(model, folder="run")
     beginning = snapshot(trainer)
     trainer.fit()
     torch.rand(3)  # where the streams are when it is saved
     trainer.save()
     saved = snapshot(trainer)
     assert all(before != after for before, after in zip(beginning[:3], saved[:3], strict=True))
-    assert snapshot(trainer_of({"epochs": 2})) == saved
+    assert snapshot(trainer_of(model, folder="run")) == saved
 
 
 def test_a_probe_of_memory_leaves_no_trace(trainer_of: Callable[..., Trainer]):

@@ -25,7 +25,7 @@ architecture, fused, graphs, nodes, hidden, layers, width = sys.argv[1], *map(in
 torch.set_num_threads(1)
 if not fused:  # what a GPU does, which takes torch's own rectifier and dropout
     import models.nn.dropout
-    models.nn.dropout._is_drawn_here = lambda states: False
+    models.nn.dropout.draws_here = lambda states: False
 
 rng = np.random.default_rng(0)
 tree = [(int(rng.integers(max(0, n - 5), n)), n) for n in range(1, nodes)]

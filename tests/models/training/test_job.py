@@ -15,6 +15,7 @@ from models.jobs.build import Build, build_of
 from models.jobs.keys import role_of
 from models.jobs.stopping import StopSignal
 from models.settings.fields import Settings
+from models.settings.flags import member_models
 from models.settings.train import TrainSettings
 from models.store.openings import read_openings
 from models.training import gnn
@@ -61,15 +62,17 @@ def other_values(path: tuple[str, ...]) -> list[Any]:
         ("checkpoints", "every_steps"): [None, 1, 3],
         ("checkpoints", "keep"): [1, 5],
         ("log_every_seconds",): [1e6],
+        ("model", "allow_network"): [],  # of the transformer: test_transformer.py
     }[path]
 
 
 def incidental(cls: type[Settings], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = []
     for name, field in cls.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
-            found += incidental(field.annotation, (*above, name))
-        elif role_of(field) == "incidental":
+        members = member_models(field.annotation)
+        for member in members:
+            found += [path for path in incidental(member, (*above, name)) if path not in found]
+        if not members and role_of(field) == "incidental":
             found.append((*above, name))
     return found
 

@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.order import cut_by_budget, epoch_order, num_steps_in_epoch, rank_share, step_records
+from models.training.order import (
+    LONGEST_CUT,
+    MICRO_BATCH_TOLL,
+    Indices,
+    cut_by_area,
+    cut_by_sum,
+    epoch_order,
+    num_steps_in_epoch,
+    rank_share,
+    step_records,
+)
 from models.training.seeding import derived_seed
 
 counts = st.integers(1, 60)
@@ -51,7 +64,7 @@ def steps_with_sizes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(step=steps_with_sizes(), budget=st.integers(1, 120))
 def test_micro_batches_take_each_record_once_within_the_budget(step: tuple[np.ndarray, np.ndarray], budget: int):
     records, sizes = step
-    parts = cut_by_budget(records, sizes, budget)
+    parts = cut_by_sum(records, sizes, budget)
     assert sorted(record for part in parts for record in part) == sorted(records)
     for part in parts:
         assert len(part) > 0
@@ -66,13 +79,71 @@ def test_micro_batches_do_not_depend_on_the_order_of_the_records(
     records, sizes = step
     shuffled = records.tolist()
     shuffle.shuffle(shuffled)  # type: ignore[attr-defined]
-    again = cut_by_budget(np.array(shuffled, dtype=np.int64), sizes, budget)
-    assert [part.tolist() for part in cut_by_budget(records, sizes, budget)] == [part.tolist() for part in again]
+    again = cut_by_sum(np.array(shuffled, dtype=np.int64), sizes, budget)
+    assert [part.tolist() for part in cut_by_sum(records, sizes, budget)] == [part.tolist() for part in again]
 
 
 def test_a_record_above_the_budget_stands_alone():
-    parts = cut_by_budget(np.arange(4), np.array([500, 3, 3, 700]), budget=10)
+    parts = cut_by_sum(np.arange(4), np.array([500, 3, 3, 700]), budget=10)
     assert [part.tolist() for part in parts] == [[1, 2], [0], [3]]
+
+
+@st.composite
+def steps_with_windows(draw: st.DrawFn) -> tuple[Indices, Indices, Indices]:
+    count = draw(st.integers(1, 9))
+    lengths = draw(st.lists(st.integers(1, 300), min_size=count, max_size=count))
+    rows = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
+    records = draw(st.lists(st.integers(0, count - 1), unique=True))
+    return tuple(np.array(values, dtype=np.int64) for values in (records, lengths, rows))  # type: ignore[return-value]
+
+
+def area(part: Indices, lengths: Indices, rows: Indices) -> int:
+    return int(rows[part].sum() * lengths[part].max())
+
+
+def every_cut(records: Indices) -> Iterator[list[Indices]]:
+    """All ways to cut a row of records."""
+    for chosen in itertools.product([False, True], repeat=max(len(records) - 1, 0)):
+        yield np.split(records, [place + 1 for place, cut in enumerate(chosen) if cut])
+
+
+@given(step=steps_with_windows(), budget=st.integers(1, 2000))
+def test_a_cut_by_area_is_the_cheapest_of_all_cuts_of_the_sorted_records(
+    step: tuple[Indices, Indices, Indices], budget: int
+):
+    records, lengths, rows = step
+    parts = cut_by_area(records, lengths, rows, budget)
+    assert sorted(record for part in parts for record in part) == sorted(records)
+    if not len(records):
+        return
+    in_order = np.concatenate(parts)
+    assert lengths[in_order].tolist() == sorted(lengths[records].tolist())
+
+    def cost(cut: list[Indices]) -> float:
+        areas = [area(part, lengths, rows) for part in cut]
+        fits = all(size <= budget or len(part) == 1 for part, size in zip(cut, areas, strict=True))
+        return sum(areas) + MICRO_BATCH_TOLL * len(cut) if fits else float("inf")
+
+    assert cost(parts) == min(map(cost, every_cut(in_order)))
+
+
+def test_a_whole_split_is_cut_in_runs_that_take_each_record_once():
+    rng = np.random.default_rng(0)
+    lengths, rows = rng.integers(1, 512, 1000), np.ones(1000, dtype=np.int64)
+    records = np.arange(0, 1000, dtype=np.int64)
+    parts = cut_by_area(records, lengths, rows, 4096)
+    assert sorted(np.concatenate(parts)) == records.tolist()
+    assert max(len(part) for part in parts) <= LONGEST_CUT
+    padded = sum(area(part, lengths, rows) for part in parts)
+    assert padded / lengths.sum() < 1.03
+
+
+def test_a_cut_by_area_does_not_depend_on_the_order_of_the_records():
+    rng = np.random.default_rng(1)
+    lengths, rows = rng.integers(1, 9, 40), rng.integers(1, 3, 40)
+    one = cut_by_area(np.arange(40), lengths, rows, 60)
+    other = cut_by_area(rng.permutation(40), lengths, rows, 60)
+    assert [part.tolist() for part in one] == [part.tolist() for part in other]
 
 
 @pytest.mark.parametrize("purpose", [("order", 1), ("order", 2), ("dropout", 1), ("order",), ("order1",)])

@@ -119,12 +119,12 @@ def test_scores_are_cut_by_the_budget_that_fitted_also_after_a_resume(
 ):
     monkeypatch.setattr(job_module, "fitting_budget", lambda try_step, budget, smallest: budget // 4)
     trainer = trainer_of({"epochs": 1})
-    assert trainer.objective.budget == trainer.position.micro_budget == 75
+    assert trainer.position.micro_budget == 75
     trainer.fit()
     cut = []
     trainer.objective.logits = lambda examples, part: cut.append(part) or torch.zeros(len(part), 2)  # type: ignore
     resumed = trainer_of({"epochs": 1})
-    assert resumed.objective.budget == 75
+    assert resumed.position.micro_budget == 75
     trainer.evaluate()
     assert all(trainer.val.sizes[part].sum() <= 75 for part in cut)
     assert sum(len(part) for part in cut) == len(trainer.val)
@@ -177,8 +177,8 @@ def test_training_learns_what_the_records_show(trainer_of: Callable[..., Trainer
 def test_the_parts_of_an_evaluation_are_put_together_in_the_order_of_the_records(trainer_of: Callable[..., Trainer]):
     trainer = trainer_of()
     everything = np.arange(len(trainer.val))
-    together = trainer.objective.scores(trainer.val, everything)
-    alone = torch.cat([trainer.objective.scores(trainer.val, everything[at : at + 1]) for at in everything])
+    together = trainer.objective.scores(trainer.val, everything, budget=300)
+    alone = torch.cat([trainer.objective.scores(trainer.val, everything[at : at + 1], budget=1) for at in everything])
     torch.testing.assert_close(together, alone)
     assert trainer.objective.model.training
 
@@ -205,3 +205,52 @@ def test_steps_are_told_with_what_people_ask_for(trainer_of: Callable[..., Train
     assert [event["step"] for event in steps] == [1, 2, 3, 4, 5]
     assert steps[0].keys() == {"event", "time", "step", "num_steps", "epoch", "loss", "samples_per_second"}
     assert {event["num_steps"] for event in steps} == {5}
+
+
+def with_scaled_losses(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """As in fp16 training; gives the rates at which the optimiser's steps were asked for."""
+    trainer.stateful.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
+    rates: list[float] = []
+    after_step = trainer.stateful.schedule.after_step
+    monkeypatch.setattr(trainer.stateful.schedule, "after_step", lambda: (rates.append(1.0), after_step()))
+    return rates
+
+
+def test_a_scaled_gradient_that_overflows_costs_its_step_and_is_counted(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    trainer = trainer_of({"epochs": 1})
+    scheduled = with_scaled_losses(trainer, monkeypatch)
+    loss_sum = trainer.objective.loss_sum
+
+    def overflowing(examples: Any, records: Indices) -> Tensor:
+        loss = loss_sum(examples, records)
+        if trainer.position.step == 2:
+            loss.register_hook(lambda gradient: gradient * float("inf"))
+        return loss
+
+    trainer.objective.loss_sum = overflowing  # type: ignore[method-assign]
+    trainer.fit()
+    assert trainer.position.num_skipped_steps == 1
+    assert trainer.position.step == 5
+    assert len(scheduled) == 4  # the learning rate moves with the steps that were made
+    assert trainer.stateful.scaler is not None
+    assert trainer.stateful.scaler.get_scale() == 2.0**3
+    assert all(torch.isfinite(parameter).all() for parameter in trainer.objective.model.parameters())
+
+
+def test_a_gradient_that_is_no_number_at_any_scale_ends_training(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    trainer = trainer_of({"epochs": 3})
+    with_scaled_losses(trainer, monkeypatch)
+    loss_sum = trainer.objective.loss_sum
+
+    def broken(examples: Any, records: Indices) -> Tensor:
+        loss = loss_sum(examples, records)
+        loss.register_hook(lambda gradient: gradient * float("nan"))
+        return loss
+
+    trainer.objective.loss_sum = broken  # type: ignore[method-assign]
+    with pytest.raises(NumericsError, match="gradient is not finite at step 4"):
+        trainer.fit()

@@ -1,0 +1,78 @@
+"""What a job really runs on and begins from: device, precision and backbone, settled before anything is hashed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from models.errors import SettingsInvalid
+from models.jobs.contract import RESULT_FILE
+from models.jobs.hardware import memory_gib, resolve_device, resolve_precision
+from models.jobs.registry import train_settings_of
+from models.settings.gnn import GnnSettings
+from models.settings.predict import PredictSettings
+from models.settings.train import ComputeSettings, TrainSettings
+from models.settings.transformer import TransformerSettings
+
+if TYPE_CHECKING:
+    from models.data.backbone_files import BackboneChoice
+
+
+def resolved_compute(settings: TrainSettings | PredictSettings) -> ComputeSettings:
+    """The job's compute settings with nothing left to ``auto``.
+
+    Raises:
+        SettingsInvalid: the precision does not exist on the device, or is not for this model. Not retried.
+    """
+    compute = settings.compute
+    device = resolve_device(compute.device)
+    precision = resolve_precision(compute.precision, device)
+    family = _encoder_family(settings) if precision == "fp16" else None
+    if family is not None and not _backbone_files().allows_fp16(family):
+        if compute.precision == "fp16":
+            raise SettingsInvalid(
+                f"compute.precision fp16: activations of {family} encoders overflow in it; give bf16, off or auto"
+            )
+        precision = "off"
+    return compute.model_copy(update={"device": device, "precision": precision})
+
+
+def planned_facts(settings: TrainSettings | PredictSettings) -> dict[str, Any]:
+    """What the build key says of machine and starting point beside the device's class.
+
+    Raises:
+        SettingsInvalid: the backbone cannot be had, or the device lacks what is asked. Not retried.
+    """
+    compute = resolved_compute(settings)
+    facts: dict[str, Any] = {"device": compute.device, "precision": compute.precision}
+    model = settings.model if isinstance(settings, TrainSettings) else None
+    if isinstance(model, GnnSettings) and model.auto_batch_size:
+        facts["memory_gib"] = memory_gib(compute.device)  # it decides the batch size, and so the result
+    if isinstance(model, TransformerSettings):
+        facts["backbone"] = chosen_backbone(model).identity
+    return facts
+
+
+def chosen_backbone(model: TransformerSettings) -> BackboneChoice:
+    """What a run of these settings begins from, as it is here and now."""
+    choice: BackboneChoice = _backbone_files().choose_backbone(model)
+    return choice
+
+
+def _encoder_family(settings: TrainSettings | PredictSettings) -> str | None:
+    """Class of the encoder, such as t5; ``None`` where there is none."""
+    if isinstance(settings, TrainSettings):
+        return chosen_backbone(settings.model).family if isinstance(settings.model, TransformerSettings) else None
+    if not isinstance(train_settings_of(settings).model, TransformerSettings):
+        return None
+    # What was trained, not what the settings would find today.
+    path = settings.model_run / RESULT_FILE
+    if not path.is_file():
+        raise SettingsInvalid(f"model_run: {settings.model_run} is not finished (no {RESULT_FILE}); finish it first")
+    return str(json.loads(path.read_bytes())["numbers"]["backbone"]["family"])
+
+
+def _backbone_files() -> Any:
+    """By name, as kinds are in the registry: an edit there must not rebuild graph networks."""
+    return importlib.import_module("models.data.backbone_files")

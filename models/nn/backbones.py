@@ -1,0 +1,270 @@
+"""Encoders: pretrained ones, small ones from nothing, and those that a run has saved; always in float32.
+
+What is loaded is settled in ``models.data.backbone_files``. Only safetensors and JSON are read, only classes of
+transformers are built, and no weight is left to chance: what a checkpoint lacks is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
+    MODEL_MAPPING,
+    AutoConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaModel,
+    T5Config,
+    T5EncoderModel,
+)
+from transformers.utils import logging as transformers_logging
+
+from models.data.backbone_files import CONFIG_FILE, BackboneFiles, weights_files
+from models.errors import SettingsInvalid
+from models.nn.converted_weights import safe_weights
+from models.settings.transformer import TransformerSettings
+
+NAMES_SHOWN = 3
+"""How many weights a message names."""
+
+
+class TokenIds(NamedTuple):
+    """What an encoder must know of the records' tokenizer.
+
+    Args:
+        vocab_size: Ids are below this.
+        pad: Fills up.
+        bos: Begins a text.
+        eos: Ends it.
+    """
+
+    vocab_size: int
+    pad: int
+    bos: int
+    eos: int
+
+
+class LoadedBackbone(NamedTuple):
+    """An encoder, and what a person should know of how it was loaded."""
+
+    model: PreTrainedModel
+    notices: tuple[str, ...]
+
+
+def pretrained_backbone(files: BackboneFiles, settings: TransformerSettings, *, converted_path: Path) -> LoadedBackbone:
+    """The encoder of a pretrained model, ready to be trained.
+
+    Args:
+        files: Which; what is missing of it is fetched where that is allowed.
+        settings: Dropout and gradient checkpointing.
+        converted_path: Folder for weights that come as ``.bin``.
+
+    Raises:
+        SettingsInvalid: files are damaged or hold code, weights are missing, or it is no encoder. Not retried.
+        StoreUnavailable: the hub or the disk does not answer. Retried.
+    """
+    config = _read_config(files.folder)
+    _set_dropout(config, settings.dropout)
+    folder, notices = safe_weights(files, converted_path)
+    model, unused = _load(folder, config)
+    if unused:
+        notices += (f"{len(unused)} weights of {files.name} are not used ({_some(unused)})",)
+    return LoadedBackbone(_prepared(model, settings), notices)
+
+
+def small_backbone(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
+    """The encoder of ``settings.small``, initialised with torch's random state as it is.
+
+    Args:
+        settings: Family and sizes, longest sequence, dropout, gradient checkpointing.
+        tokens: Ids of the records' tokenizer.
+    """
+    model = _small_t5(settings, tokens) if settings.small.family == "t5" else _small_roberta(settings, tokens)
+    return _prepared(model, settings)
+
+
+def saved_backbone(folder: Path) -> PreTrainedModel:
+    """An encoder exactly as ``save_pretrained`` wrote it, for prediction.
+
+    Args:
+        folder: Holds config.json and model.safetensors.
+
+    Raises:
+        SettingsInvalid: the folder holds another model, or is damaged. Not retried.
+    """
+    model, unused = _load(folder, _read_config(folder))
+    if unused:
+        raise SettingsInvalid(f"{folder} holds {len(unused)} weights that its encoder has not ({_some(unused)})")
+    return model
+
+
+def hidden_width(model: PreTrainedModel) -> int:
+    """Width of the states that an encoder gives."""
+    return int(model.config.hidden_size)
+
+
+@contextlib.contextmanager
+def only_errors_told() -> Iterator[None]:
+    """Without progress bars and advice of transformers; its errors come through."""
+    verbosity, shows_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if shows_bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _small_roberta(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
+    small = settings.small
+    config = RobertaConfig(
+        vocab_size=tokens.vocab_size,
+        hidden_size=small.hidden_dim,
+        num_hidden_layers=small.num_layers,
+        num_attention_heads=small.num_heads,
+        intermediate_size=small.feedforward_dim,
+        max_position_embeddings=settings.max_seq_len + tokens.pad + 1,  # positions are numbered from after the padding
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        pad_token_id=tokens.pad,
+        bos_token_id=tokens.bos,
+        eos_token_id=tokens.eos,
+    )
+    _set_dropout(config, settings.dropout)
+    return RobertaModel(config, add_pooling_layer=False)
+
+
+def _small_t5(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
+    small = settings.small
+    config = T5Config(
+        vocab_size=tokens.vocab_size,
+        d_model=small.hidden_dim,
+        d_kv=small.hidden_dim // small.num_heads,
+        d_ff=small.feedforward_dim,
+        num_layers=small.num_layers,
+        num_heads=small.num_heads,
+        pad_token_id=tokens.pad,
+        eos_token_id=tokens.eos,
+    )
+    config.bos_token_id = tokens.bos
+    _set_dropout(config, settings.dropout)
+    return T5EncoderModel(config)
+
+
+def _prepared(model: PreTrainedModel, settings: TransformerSettings) -> PreTrainedModel:
+    if settings.gradient_checkpointing:
+        if not model.supports_gradient_checkpointing:
+            raise SettingsInvalid(f"gradient_checkpointing: {type(model).__name__} has none; leave it off")
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    model.train()
+    return model
+
+
+def _read_config(folder: Path) -> PreTrainedConfig:
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        with only_errors_told():
+            config: PreTrainedConfig = AutoConfig.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        raise SettingsInvalid(f"backbone: {folder / CONFIG_FILE} is not understood ({_first_line(error)})") from error
+    return config
+
+
+def _set_dropout(config: PreTrainedConfig, rate: float) -> None:
+    """Families call it by many names, and some keep a config inside theirs."""
+    for name, value in list(vars(config).items()):
+        if isinstance(value, PreTrainedConfig):
+            _set_dropout(value, rate)
+        elif "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(config, name, rate)
+
+
+def _encoder_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
+    kind = type(config)
+    encoder_class: Any
+    if kind in MODEL_FOR_TEXT_ENCODING_MAPPING:
+        encoder_class = MODEL_FOR_TEXT_ENCODING_MAPPING[kind]
+    elif kind in MODEL_FOR_MASKED_LM_MAPPING and not config.is_encoder_decoder:
+        encoder_class = MODEL_MAPPING[kind]  # encoders that the list of text encoders leaves out, such as ModernBERT
+    else:
+        raise SettingsInvalid(
+            f"backbone: {config.model_type} is no text encoder; give one such as roberta, bert, t5 or modernbert"
+        )
+    return cast("type[PreTrainedModel]", encoder_class)
+
+
+def _load(folder: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+    """The encoder in ``folder``, in evaluation mode, and the names of weights that it has no use for."""
+    encoder_class = _encoder_class(config)
+    takes = inspect.signature(encoder_class.__init__).parameters
+    # A pooling layer that no loss reaches would still be drawn to 0 by weight decay.
+    options: dict[str, Any] = {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+    names = _tensor_names(folder)
+    try:
+        with only_errors_told():
+            loaded: Any = encoder_class.from_pretrained(
+                str(folder),
+                config=config,
+                dtype=torch.float32,
+                attn_implementation=None,  # not what a config.json asks for, which may be code from the hub
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **options,
+            )
+    except (RuntimeError, OSError, ValueError) as error:
+        raise SettingsInvalid(
+            f"backbone: the weights in {folder} are not those of its {CONFIG_FILE} ({_first_line(error)})"
+        ) from error
+    model, report = loaded
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise SettingsInvalid(
+            f"backbone: {folder} lacks {len(missing)} weights of {encoder_class.__name__} ({_some(missing)}); give a "
+            "complete checkpoint of this class"
+        )
+    # A decoder is passed over by the encoder classes without a word.
+    unused = set(report["unexpected_keys"]) | {name for name in names if name.startswith("decoder.")}
+    return _in_own_memory(model), sorted(unused)
+
+
+def _tensor_names(folder: Path) -> list[str]:
+    names: list[str] = []
+    for part in weights_files(folder).parts:
+        try:
+            with safe_open(folder / part, framework="pt") as file:
+                names += file.keys()
+        except SafetensorError as error:
+            raise SettingsInvalid(f"backbone: {folder / part} is damaged ({error}); fetch or save it again") from error
+    return names
+
+
+def _in_own_memory(model: PreTrainedModel) -> PreTrainedModel:
+    """Weights copied out of the mapped file: there they lie at odd addresses, and kernels may sum in another order."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
+    return model
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (" …" if len(names) > NAMES_SHOWN else "")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

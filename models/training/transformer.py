@@ -1,0 +1,247 @@
+"""The transformer as the engine sees it: token windows, micro-batches under a budget of tokens, linear warm-up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.optim import Optimizer
+from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+
+from models.data.backbone_files import BackboneChoice, check_tokenizer, choose_backbone, fetch_backbone
+from models.data.columnar import RecordTable, open_records
+from models.data.record_tokenizer import RecordTokenizer
+from models.data.token_batches import Reading, TokenStore
+from models.errors import BuildDiffers, DataInvalid
+from models.jobs.contract import JobContext
+from models.jobs.layout import BUILD_FILE
+from models.nn.attention import use_own_kernels
+from models.nn.backbones import (
+    LoadedBackbone,
+    TokenIds,
+    hidden_width,
+    pretrained_backbone,
+    saved_backbone,
+    small_backbone,
+)
+from models.nn.sequence_classifier import SequenceClassifier
+from models.settings.preprocess import TOKENIZER_FOLDER
+from models.settings.train import TrainSettings
+from models.settings.transformer import TransformerSettings
+from models.training.classification import Classification
+from models.training.model_folder import HEAD_FILE, MODEL_FOLDER, folder_files, load_head
+from models.training.objective import Story
+from models.training.order import Indices, cut_by_area
+from models.training.schedule import Schedule, Stepwise
+
+CONVERTED_FOLDER = "backbones"
+"""Under the run root: weights that came as .bin, as safetensors."""
+
+
+class TokenExamples:
+    """Token windows and labels of one file.
+
+    Args:
+        table: The records.
+        store: Their windows.
+        limit: Only the first so many.
+    """
+
+    def __init__(self, table: RecordTable, store: TokenStore, *, limit: int | None) -> None:
+        count = len(table) if limit is None else min(limit, len(table))
+        self.ids = table.ids[:count]
+        self.groups = table.groups[:count]
+        self.labels: npt.NDArray[np.int8] = np.asarray(table.labels[:count])
+        self.weights: npt.NDArray[np.float64] = np.ones(count)
+        self.store = store
+        self.sizes: npt.NDArray[np.int64] = (store.num_windows * store.window_lengths)[:count]
+        self.num_tokens = int(np.diff(np.asarray(table.token_ptr))[:count].sum())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def cost(self, records: Indices) -> int:
+        """Padded tokens of a micro-batch."""
+        return int(self.store.num_windows[records].sum() * self.store.window_lengths[records].max())
+
+    def cut(self, records: Indices, budget: int) -> list[Indices]:
+        """Micro-batches of records alike in length, with at most ``budget`` padded tokens."""
+        return cut_by_area(records, self.store.window_lengths, self.store.num_windows, budget)
+
+
+class TransformerObjective(Classification[TokenExamples]):
+    """Classify functions by their tokens.
+
+    Args:
+        settings: Backbone, pooling, reading and optimisation.
+        tokenizer: The tokenizer that made the records.
+        backbone: The encoder.
+        identity: What the encoder began from, for the result.
+        notices: What a person must be told.
+    """
+
+    model: SequenceClassifier
+    WEIGHTS_FILES = (f"{MODEL_FOLDER}/model.safetensors", f"{MODEL_FOLDER}/{HEAD_FILE}")
+
+    def __init__(
+        self,
+        settings: TransformerSettings,
+        tokenizer: RecordTokenizer,
+        backbone: PreTrainedModel,
+        *,
+        identity: dict[str, Any],
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        self.settings = settings
+        self.tokenizer = tokenizer
+        self.budget = settings.token_budget
+        self.notices = notices
+        self._identity = identity
+        use_own_kernels(backbone)
+        self.model = SequenceClassifier(
+            backbone, hidden_width(backbone), pooling=settings.pooling, dropout=settings.dropout
+        )
+
+    @classmethod
+    def untrained(cls, settings: TrainSettings, context: JobContext) -> Self:
+        """Pretrained weights where they can be had, else the small encoder; a new head on either.
+
+        Raises:
+            SettingsInvalid: no backbone where one is required, or one that does not fit the records. Not retried.
+            BuildDiffers: what is at hand is not what was settled on when the run was named. Not retried.
+            StoreUnavailable: the hub did not answer for weights that were settled on. Retried.
+        """
+        model = settings.model
+        assert isinstance(model, TransformerSettings)
+        assert settings.tokenizer is not None
+        tokenizer = RecordTokenizer.read(settings.tokenizer)
+        choice = choose_backbone(model)
+        _check_planned(choice, context.run_path)
+        if choice.files is None:
+            ids = TokenIds(tokenizer.vocab_size, tokenizer.special.pad, tokenizer.bos, tokenizer.eos)
+            loaded = LoadedBackbone(small_backbone(model, ids), _fallback(choice, model))
+        else:
+            fetch_backbone(choice.files, model)
+            check_tokenizer(choice.files, tokenizer.folder)
+            converted_path = context.runs_path / CONVERTED_FOLDER
+            loaded = pretrained_backbone(choice.files, model, converted_path=converted_path)
+        return cls(model, tokenizer, loaded.model, identity=_identity(choice), notices=loaded.notices)
+
+    @classmethod
+    def trained(cls, settings: TransformerSettings, run_path: Path) -> Self:
+        """The best model of a finished run.
+
+        Raises:
+            ObjectCorrupt: its head does not fit its encoder. Not retried.
+        """
+        folder = run_path / MODEL_FOLDER
+        objective = cls(settings, RecordTokenizer.read(folder), saved_backbone(folder), identity={})
+        load_head(objective.model, folder)
+        return objective
+
+    def load(self, path: Path, *, limit: int | None) -> TokenExamples:
+        """Token windows of the records at ``path``.
+
+        Raises:
+            DataInvalid: no record, a token id beyond the vocabulary, or records of another tokenizer. Not retried.
+        """
+        table = open_records(path)
+        if len(table) == 0:
+            raise DataInvalid(path, "holds no record; training needs at least one")
+        largest = int(np.max(table.token_ids, initial=0))
+        vocab_size = int(self.model.backbone.config.vocab_size)
+        if largest >= vocab_size:
+            raise DataInvalid(
+                path,
+                f"token id {largest} is beyond the backbone's vocabulary of {vocab_size}; preprocess with the "
+                "backbone's own tokenizer (--tokenizer)",
+            )
+        settings = self.settings
+        reading = Reading(settings.max_seq_len, settings.max_windows, settings.window_overlap)
+        store = TokenStore(table, self.tokenizer.special, reading)
+        self._check_reading(path)
+        misfit = store.first_misfit()
+        if misfit is not None:
+            raise DataInvalid(
+                path,
+                f"record {table.ids[misfit]} does not begin and end as the tokenizer beside the records does it; give "
+                "records and tokenizer of one preprocess run",
+            )
+        return TokenExamples(table, store, limit=limit)
+
+    def _check_reading(self, path: Path) -> None:
+        """Ids of another tokenizer mean other words, whatever their range."""
+        beside = RecordTokenizer.read(path.parent / TOKENIZER_FOLDER)
+        if not beside.reads_as(self.tokenizer):
+            raise DataInvalid(
+                path,
+                f"was tokenised by {beside.folder}, which is not the tokenizer that the model reads by "
+                f"({self.tokenizer.folder}); preprocess all splits in one run",
+            )
+
+    def resolve(self, settings: TransformerSettings, examples: TokenExamples, device: str) -> TransformerSettings:  # noqa: ARG002
+        """The settings: nothing in them depends on data or device."""
+        return settings
+
+    def schedule(self, optimizer: Optimizer, *, num_steps: int) -> Schedule:
+        """Linear warm-up, then linearly to 0 at the last step there can be."""
+        num_warmup_steps = round(self.settings.warmup_ratio * num_steps)
+        warmed = get_linear_schedule_with_warmup(optimizer, num_warmup_steps, num_steps)  # type: ignore[no-untyped-call]
+        return Stepwise(warmed)
+
+    def facts(self, examples: TokenExamples) -> dict[str, Any]:
+        """What was trained, and how much of the records it reads."""
+        num_read = int(examples.store.num_read[: len(examples)].sum())
+        reading: dict[str, Any] = {
+            "max_seq_len": self.settings.max_seq_len,
+            "num_windows": int(examples.store.num_windows[: len(examples)].sum()),
+            "share_of_kept_tokens_read": round(num_read / examples.num_tokens, 4),
+        }
+        reading |= {"records": self.tokenizer.reading}
+        return {"backbone": self._identity | {"pooling": self.settings.pooling} | reading}
+
+    def export(self, weights: bytes, run_path: Path, story: Story) -> dict[str, bytes]:  # noqa: ARG002
+        """The ecosystem's form: encoder by ``save_pretrained``, tokenizer, head and model card in one folder."""
+        return folder_files(self.model, self.tokenizer, self.settings, story)
+
+    def logits(self, examples: TokenExamples, records: Indices) -> Tensor:
+        """``(len(records), 2)``."""
+        logits: Tensor = self.model(examples.store.batch(records).to(self.device))
+        return logits
+
+
+def _identity(choice: BackboneChoice) -> dict[str, Any]:
+    """What the result says the model began from."""
+    return {
+        "identity": choice.identity,
+        "family": choice.family,
+        "pretrained": choice.files is not None,
+        "reason": choice.reason,
+    }
+
+
+def _check_planned(choice: BackboneChoice, run_path: Path) -> None:
+    """Refuse to train anything but what the run was named by: weights may have come or gone since."""
+    path = run_path / BUILD_FILE
+    if not path.is_file():
+        return
+    planned = json.loads(path.read_bytes())["machine"].get("backbone")
+    if planned != choice.identity:
+        raise BuildDiffers(run_path, [f"backbone: {planned} then, {choice.identity} now"])
+
+
+def _fallback(choice: BackboneChoice, settings: TransformerSettings) -> tuple[str, ...]:
+    """Said loudly where pretrained weights were wanted and are not there."""
+    if settings.pretrained == "off":
+        return ()
+    return (
+        f"NOT PRETRAINED: {choice.detail}. A {choice.identity} is trained instead; its scores say little about "
+        f"{settings.backbone}. Set model.pretrained to required to refuse, or to off to mean it.",
+    )
+
+
+OBJECTIVE = TransformerObjective
