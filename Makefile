@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format bench server lock clean
+.PHONY: help setup demo pipeline test test-long check format bench server lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,11 @@ demo: $(READY) ## phase 1 on generated C functions, on a real Prefect server tha
 	@$(BIN)/python -m models.data.generated runs/demo-data
 	@url=$$($(BIN)/python -m deployments.server ensure) \
 	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.phase1 --config configs/phase1/demo.yaml
+
+pipeline: $(READY) ## stages 1 to 4 on generated findings with tiny models: prints the champion
+	@$(BIN)/python -m models.data.generated_findings runs/findings-sample
+	@url=$$($(BIN)/python -m deployments.server ensure) \
+	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.pipeline --config configs/encoder/pipeline_small.yaml
 
 test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not long" -n 2 --dist loadgroup

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("preprocess", "gnn", "transformer", "checkpoints", "imports")
+NAMES = ("preprocess", "gnn", "transformer", "checkpoints", "thresholds", "selection", "sweep", "imports")
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from models.data.record_tokenizer import RecordTokenizer
-from models.settings.preprocess import TOKENIZER_FOLDER
+from models.settings.tokenizing import TOKENIZER_FOLDER
 
 JOINED = {1: 0.28, 2: 0.19, 3: 0.12, 4: 0.08, 5: 0.33}
 """Shares of records that hold so many generated functions: a third reaches 512 tokens, as of CodeXGLUE's functions."""

@@ -27,7 +27,7 @@ from transformers import (
 
 from models.data.columnar import open_records
 from models.data.record_tokenizer import RecordTokenizer
-from models.settings.preprocess import TOKENIZER_FOLDER
+from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.transformer import TransformerSettings
 
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Small training runs for the certificate: one for each model kind, and a transformer that begins from a folder."""
+"""Small training runs for the certificate: one for each model kind, and a T5 with its decoder from a folder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
         **TINY_TRANSFORMER,
         "pretrained": "required",
         "backbone": BACKBONE_FOLDER,
-        "pooling": "mean",
+        "reads_with": "encoder_decoder",
+        "pooling": "eos",
+        "schedule": "cosine",
+        "warmup_steps": 8,
         "gradient_checkpointing": True,
     },
 }

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from models.data.generated import write_sample
-from models.settings.preprocess import TOKENIZER_FOLDER, PreprocessSettings
+from models.settings.preprocess import PreprocessSettings
+from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.transformer import SmallEncoder, TransformerSettings
 
 TINY_FUNCTIONS = 180
@@ -38,7 +39,7 @@ def write_tiny_data(folder: Path, num_functions: int = TINY_FUNCTIONS) -> None:
 
 
 def write_tiny_backbone(folder: Path) -> None:
-    """Save a T5 encoder of two layers beside the records in ``folder``, with their tokenizer."""
+    """Save a T5 of two layers on each side beside the records in ``folder``, with their tokenizer."""
     import torch
 
     from models.data.record_tokenizer import RecordTokenizer
@@ -48,7 +49,8 @@ def write_tiny_backbone(folder: Path) -> None:
     ids = TokenIds(tokenizer.vocab_size, tokenizer.special.pad, tokenizer.bos, tokenizer.eos)
     small = SmallEncoder(family="t5", hidden_dim=16, num_layers=2, num_heads=2, feedforward_dim=32)
     torch.manual_seed(0)
-    backbone = small_backbone(TransformerSettings(small=small), ids)
+    settings = TransformerSettings(small=small, reads_with="encoder_decoder", pooling="eos")
+    backbone = small_backbone(settings, ids)
     shutil.copytree(folder / TOKENIZER_FOLDER, folder / BACKBONE_FOLDER)
     with only_errors_told():
         backbone.save_pretrained(folder / BACKBONE_FOLDER)

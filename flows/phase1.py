@@ -30,7 +30,7 @@ from models.settings.transformer import TransformerSettings
 from tasks.jobs import RunReference, finished_run, run_job
 from tasks.launchers.contract import Launcher
 from tasks.launchers.local import LocalProcess
-from tasks.program import run_program
+from tasks.program import run_program, say_own_errors_in_a_line
 from tasks.publication import publish_phase1
 from tasks.slots import Chain, run_chains
 from tasks.supervision import SupervisionSettings
@@ -144,12 +144,13 @@ def phase1(settings: Phase1Settings) -> Phase1Result:
         future: PrefectFuture[Any] = run_job.submit(job, runs_path, **how, wait_for=after)
         return future
 
+    say_own_errors_in_a_line()
     with noting_termination():
         preprocessed = run(preprocess_job(settings))
         chains: dict[str, Chain[ModelRuns]] = {
             model: train_and_predict(settings, model, preprocessed.run_path) for model in settings.models
         }
-        models = run_chains(chains, submit, num_slots=settings.slots)
+        models = run_chains(chains, submit, num_slots=settings.slots).of_all()
         evaluated = run(
             evaluate_job(settings, {m: runs.predict.run_path for m, runs in models.items()}, preprocessed.run_path)
         )

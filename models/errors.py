@@ -4,6 +4,8 @@
     ├── SettingsInvalid        the settings are wrong            exit 2, a person must act
     ├── DataInvalid            the data are wrong                exit 2, a person must act
     │   └── TooManyRejected    more rows refused than allowed
+    ├── NoClearWinner          nobody can be chosen              exit 2, a person must act
+    ├── ChampionRefuted        a frozen champion does not hold   exit 1, not retried
     ├── BuildDiffers           the run was begun by other code   exit 2, a person must act
     ├── ShapeError             a tensor of the wrong shape       a bug
     ├── Interrupted            stopped after a clean checkpoint  exit 75, retried
@@ -51,6 +53,14 @@ class SettingsInvalid(CodewardenError):
     exit_code = EXIT_REFUSED
 
 
+class WeightsMissing(SettingsInvalid):
+    """Pretrained weights are required and not at hand. Not retried: fetch them, or train something else."""
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name
+        super().__init__(message)
+
+
 class DataInvalid(CodewardenError):
     """The data cannot be used. Not retried.
 
@@ -81,6 +91,45 @@ class TooManyRejected(DataInvalid):
             path,
             f"{num_rejected} of {num_rows} rows were rejected, more than max_rejected_fraction={allowed_fraction:g} "
             "allows; each row and its reason is in rejected.jsonl",
+        )
+
+
+class NoClearWinner(CodewardenError):
+    """Several configurations cannot be told apart from the best, and the settings ask to stop then. Not retried.
+
+    Args:
+        stage: The stage that should have chosen.
+        configurations: Those that cannot be told apart, the best first.
+        confidence: Coverage of their set.
+    """
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, stage: str, configurations: list[str], *, confidence: float) -> None:
+        self.stage = stage
+        self.configurations = configurations
+        super().__init__(
+            f"{stage}: no clear winner on validation; {len(configurations)} configurations cannot be told apart from "
+            f"the best ({100 * confidence:g} %): {', '.join(configurations)}. Nothing was chosen, as "
+            "no_clear_winner: stop asks; give more seeds or more validation data, or set it to cheapest or best."
+        )
+
+
+class ChampionRefuted(CodewardenError):
+    """What is stored does not bear out a frozen champion. Not retried.
+
+    Args:
+        path: Its ``champion.json``.
+        failed: The checks that failed.
+        num_checks: How many were made.
+    """
+
+    def __init__(self, path: Path | str, failed: list[str], *, num_checks: int) -> None:
+        self.path = Path(path)
+        self.failed = failed
+        super().__init__(
+            f"{path}: {len(failed)} of {num_checks} checks failed ({'; '.join(failed)}); do not use this champion "
+            "before you know why"
         )
 
 
@@ -214,6 +263,20 @@ class JobHung(JobFailed):
     """The job made no progress within its limit and was ended. Retried."""
 
     retryable = True
+
+
+class TooManyTrialsFailed(CodewardenError):
+    """More trials of a sweep failed than its settings allow. Not retried: finished ones are kept for a later run."""
+
+    def __init__(self, failures: dict[str, str], *, num_trials: int, num_allowed: int) -> None:
+        self.failures = failures
+        self.num_trials = num_trials
+        self.num_allowed = num_allowed
+        first, message = next(iter(failures.items()))
+        super().__init__(
+            f"{len(failures)} of {num_trials} trials failed ({', '.join(failures)}), max_failed_trials is "
+            f"{num_allowed}; mend the cause or raise it, finished trials are kept. {first}: {message}"
+        )
 
 
 class RunBusy(CodewardenError):

@@ -30,8 +30,10 @@ from models.jobs.contract import MANIFEST_FILE
 from models.jobs.layout import RunPlan, is_finished, plan_run, read_result
 from models.jobs.registry import model_kind_of
 from models.settings.fields import Settings
+from models.settings.findings import FindingsSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
 from tasks.launchers.contract import Event, Launcher
 from tasks.launchers.local import LocalProcess
@@ -73,8 +75,10 @@ def job_name(settings: Settings) -> str:
     """What a person calls this job, such as ``train gnn seed 42``."""
     if isinstance(settings, TrainSettings):
         return f"train {settings.model.kind} seed {settings.seed}"
-    if isinstance(settings, PreprocessSettings):
-        return f"preprocess {settings.source}"
+    if isinstance(settings, PreprocessSettings | FindingsSettings):
+        return f"{settings.kind} {settings.source}"
+    if isinstance(settings, RankSettings):
+        return f"rank {settings.stage}"
     if isinstance(settings, PredictSettings):
         splits = [*settings.splits, *(["test"] if settings.open_test else [])]
         return f"predict {_model_name(settings)} {', '.join(splits)}"
@@ -91,7 +95,7 @@ def _model_name(settings: PredictSettings) -> str:
 
 def name_task_run(parameters: dict[str, Any]) -> str:
     """Name of the task run, for Prefect."""
-    return job_name(parameters["settings"])
+    return str(parameters.get("title") or job_name(parameters["settings"]))
 
 
 def is_retryable(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
@@ -117,6 +121,7 @@ def run_job(
     launcher: Launcher | None = None,
     patience: SupervisionSettings | None = None,
     reuse_build: bool = False,
+    title: str | None = None,
 ) -> RunReference | State[RunReference]:
     """Run a job of any kind, or find its finished run. Call it through ``finished_run``.
 
@@ -126,6 +131,7 @@ def run_job(
         launcher: Where it runs; a child process here by default.
         patience: Limits of silence and of idle attempts.
         reuse_build: Go on with an unfinished run that other code began.
+        title: What people see; by default ``job_name``.
 
     Returns:
         A reference to the run; when it was found finished, a state named ``Cached`` that holds the reference.
@@ -145,7 +151,7 @@ def run_job(
         reference = refer_to(plan, cached=True)
         return Completed(name="Cached", message=f"finished before in {plan.run_path}", data=reference)
     _tell_plan(plan, log)
-    with progress_view(job_name(settings)) as view:
+    with progress_view(title or job_name(settings)) as view:
         reporter = ProgressReporter(log, view)
         supervised = supervise(
             launcher or LocalProcess(runs_path),

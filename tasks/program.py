@@ -25,8 +25,7 @@ def run_program(run: Callable[[], str]) -> int:
     Args:
         run: Runs the flow and gives the text to print.
     """
-    for name in RUN_LOGGERS:
-        logging.getLogger(name).addFilter(without_our_tracebacks)
+    say_own_errors_in_a_line()
     signal.signal(signal.SIGTERM, _leave_interrupted)
     try:
         sys.stdout.write(run())
@@ -42,6 +41,15 @@ def run_program(run: Callable[[], str]) -> int:
         sys.stderr.write(f"{error}. Start a server (make server), or unset PREFECT_API_URL.\n")
         return EXIT_CRASHED
     return 0
+
+
+def say_own_errors_in_a_line() -> None:
+    """From now on the runs' logs in this process show our own errors without traceback; again changes nothing.
+
+    Flows call it first, for runs that a worker starts.
+    """
+    for name in RUN_LOGGERS:
+        logging.getLogger(name).addFilter(without_our_tracebacks)
 
 
 def without_our_tracebacks(record: logging.LogRecord) -> bool:

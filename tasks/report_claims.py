@@ -20,6 +20,7 @@ METRIC_TITLES = {
     "precision": "Precision",
     "recall": "Recall",
     "brier": "Brier",
+    "false_positive_reduction": "FP dropped",
 }
 SPLIT_TITLES = {"valid": "Validation", "test": "Sealed test"}
 
@@ -52,6 +53,21 @@ class Finding:
 def headline_split(evaluation: dict[str, Any]) -> str:
     """The split whose numbers are the result: the test split where it was opened, else validation."""
     return "test" if evaluation["test_opened"] else "valid"
+
+
+def split_title(split: str) -> str:
+    """A split for people: ``test_chef`` is ``Sealed test: chef``."""
+    first, _, part = split.partition("_")
+    return f"{SPLIT_TITLES[first]}: {part}" if part else SPLIT_TITLES[first]
+
+
+def records_text(evaluation: dict[str, Any], split: str) -> str:
+    """How many records and groups a split holds, and how many of label 1, in the words for what the records are."""
+    measured, words = evaluation["splits"][split], evaluation["words"]
+    return (
+        f"{measured['num_records']} records, {measured['num_groups']} {words['group']}, "
+        f"{measured['positive_share']:.1%} {words['positive']}"
+    )
 
 
 def models_of(evaluation: dict[str, Any], split: str) -> list[str]:
@@ -126,12 +142,14 @@ def caveats_of(evaluation: dict[str, Any], split: str) -> list[str]:
             "The thresholds were chosen on these records, and models may have been stopped by them: "
             "read the numbers as optimistic."
         )
+    elif split == "valid":
+        caveats.append("Models may have been stopped by these records: read the numbers as optimistic.")
     if not evaluation["test_opened"]:
         caveats.append("The test split is sealed; nothing here was measured on it.")
     if measured["records_with_group_in_train"]:
         caveats.append(
-            f"{measured['records_with_group_in_train']} of {measured['num_records']} records share a commit with "
-            "training: the split leaks."
+            f"{measured['records_with_group_in_train']} of {measured['num_records']} records share a "
+            f"{evaluation['words']['one_group']} with training: the split leaks."
         )
     if not measured["can_show_a_difference"]:
         caveats.append(

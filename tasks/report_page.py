@@ -13,13 +13,13 @@ from markupsafe import Markup
 from tasks.report_charts import Chart, Line, histogram_chart, interval_bar, line_chart
 from tasks.report_claims import (
     METRIC_TITLES,
-    SPLIT_TITLES,
     caveats_of,
     duels_of,
     findings_of,
     models_of,
     shown_word,
     signed,
+    split_title,
     verdict_of,
 )
 
@@ -35,9 +35,10 @@ def split_section(evaluation: dict[str, Any], split: str) -> dict[str, Any]:
     """Everything the page shows of one split."""
     measured = evaluation["splits"][split]
     names = list(measured["systems"])
+    metrics = table_metrics(evaluation)
     return {
         "name": split,
-        "title": SPLIT_TITLES[split],
+        "title": split_title(split),
         "num_records": measured["num_records"],
         "num_groups": measured["num_groups"],
         "positive_share": measured["positive_share"],
@@ -51,8 +52,8 @@ def split_section(evaluation: dict[str, Any], split: str) -> dict[str, Any]:
             for model in models_of(evaluation, split)
         ],
         "duels": duels_of(evaluation, split),
-        "heads": [METRIC_TITLES[metric] for metric in TABLE_METRICS],
-        "rows": [_system_row(evaluation, measured, name, style) for style, name in enumerate(names)],
+        "heads": [METRIC_TITLES[metric] for metric in metrics],
+        "rows": [_system_row(evaluation, measured, name, style, metrics) for style, name in enumerate(names)],
         "comparisons": [_comparison_row(evaluation, entry) for entry in measured["comparisons"]],
         "charts": [_roc_chart(evaluation, measured), _pr_chart(evaluation, measured)],
         "models": [
@@ -62,12 +63,17 @@ def split_section(evaluation: dict[str, Any], split: str) -> dict[str, Any]:
     }
 
 
+def table_metrics(evaluation: dict[str, Any]) -> tuple[str, ...]:
+    """What the table shows: of findings also how many false alarms are dropped."""
+    return (*TABLE_METRICS, "false_positive_reduction") if evaluation["records"] == "findings" else TABLE_METRICS
+
+
 def target_rows(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """The seed's targets with what was reached, and what a constant answer reaches."""
     return [
         {
             **entry,
-            "split": SPLIT_TITLES[entry["split"]],
+            "split": split_title(entry["split"]),
             "value": _text(entry["value"]),
             "constant_value": _text(entry["constant_value"]),
             **_outcome(entry),
@@ -84,7 +90,9 @@ def _outcome(entry: dict[str, Any]) -> dict[str, str]:
     return {"outcome": outcome, "tone": {"met": "good", "below": "bad"}.get(entry["outcome"], "")}
 
 
-def _system_row(evaluation: dict[str, Any], measured: dict[str, Any], name: str, style: int) -> dict[str, Any]:
+def _system_row(
+    evaluation: dict[str, Any], measured: dict[str, Any], name: str, style: int, metrics: tuple[str, ...]
+) -> dict[str, Any]:
     system, described = measured["systems"][name], evaluation["systems"][name]
     return {
         "title": described["title"],
@@ -94,7 +102,7 @@ def _system_row(evaluation: dict[str, Any], measured: dict[str, Any], name: str,
         "threshold": f"{evaluation['thresholds'][name]['value']:.3f}",
         "threshold_source": evaluation["thresholds"][name]["source"],
         "f1_at_half": _text(system["metrics_at_half"]["f1"]["value"]),
-        "cells": [_cell(metric, system["metrics"][metric], f"s{style}") for metric in TABLE_METRICS],
+        "cells": [_cell(metric, system["metrics"][metric], f"s{style}") for metric in metrics],
     }
 
 
@@ -175,7 +183,7 @@ def _model_details(evaluation: dict[str, Any], split: str, model: str, style: in
                 [histogram["label_0"], histogram["label_1"]],
                 ["label 0", "label 1"],
             ),
-            (("f0", "label 0"), ("f1", "label 1 (vulnerable)")),
+            (("f0", "label 0"), ("f1", f"label 1 ({evaluation['words']['positive']})")),
         ),
         Chart(
             f"Calibration (ECE {_text(system['ece'])})",

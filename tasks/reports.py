@@ -18,13 +18,14 @@ from models.store.openings import read_openings
 from tasks.report_audit import audit_tables
 from tasks.report_claims import (
     METRIC_TITLES,
-    SPLIT_TITLES,
     caveats_of,
     coverage,
     duels_of,
     findings_of,
     headline_split,
     models_of,
+    records_text,
+    split_title,
     verdict_of,
     verdicts_of,
 )
@@ -33,6 +34,7 @@ from tasks.report_training import Training, training_caveats, training_charts, t
 
 TEMPLATE = "report.html.j2"
 MARKDOWN_METRICS = ("f1", "mcc", "auroc", "auprc", "accuracy")
+MARKDOWN_METRICS_OF_FINDINGS = (*MARKDOWN_METRICS, "false_positive_reduction")
 TERMINAL_WIDTH = 100
 
 
@@ -74,6 +76,7 @@ def render_report(
         training_charts=training_charts(training),
         audit=audit_tables(preprocessing),
         how=evaluation["settings"],
+        words=evaluation["words"],
         runs=provenance.get("runs", []),
         openings=provenance.get("openings", []),
         settings={name: json.dumps(value, indent=2) for name, value in provenance.get("settings", {}).items()},
@@ -84,17 +87,18 @@ def markdown_summary(evaluation: dict[str, Any], caveats: Sequence[str] = ()) ->
     """The table of the headline split with what was shown, as markdown for an artifact; ``caveats`` come first."""
     split = headline_split(evaluation)
     measured = evaluation["splits"][split]
-    heads = ["System", *(METRIC_TITLES[metric] for metric in MARKDOWN_METRICS), "Threshold"]
+    metrics = MARKDOWN_METRICS if evaluation["records"] == "functions" else MARKDOWN_METRICS_OF_FINDINGS
+    heads = ["System", *(METRIC_TITLES[metric] for metric in metrics), "Threshold"]
     lines = [
         *(f"> **{caveat}**\n" for caveat in caveats),
-        f"**{SPLIT_TITLES[split]}**: {measured['num_records']} records, {measured['num_groups']} commits, "
-        f"{measured['positive_share']:.1%} vulnerable. {coverage(evaluation)} intervals by commit.",
+        f"**{split_title(split)}**: {records_text(evaluation, split)}. "
+        f"{coverage(evaluation)} intervals by {evaluation['words']['one_group']}.",
         "",
         f"| {' | '.join(heads)} |",
         f"| :-- |{' --: |' * (len(heads) - 1)}",
     ]
     for name, system in measured["systems"].items():
-        cells = [_with_interval(system["metrics"][metric]) for metric in MARKDOWN_METRICS]
+        cells = [_with_interval(system["metrics"][metric]) for metric in metrics]
         title = evaluation["systems"][name]["title"].replace("|", "\\|")
         shown = f"**{title}**" if evaluation["systems"][name]["is_model"] else title
         lines.append(f"| {shown} | {' | '.join(cells)} | {evaluation['thresholds'][name]['value']:.3f} |")
@@ -129,10 +133,7 @@ def _rich_table(evaluation: dict[str, Any], split: str) -> Any:
 
     measured = evaluation["splits"][split]
     table = Table(
-        title=(
-            f"{SPLIT_TITLES[split]}: {measured['num_records']} records, {measured['num_groups']} commits, "
-            f"{measured['positive_share']:.1%} vulnerable"
-        ),
+        title=f"{split_title(split)}: {records_text(evaluation, split)}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         title_style="bold",

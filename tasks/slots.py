@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from prefect.futures import PrefectFuture
 
 from models.errors import CodewardenError
 from models.settings.fields import Settings
 from tasks.jobs import RunReference
+from tasks.supervision import SupervisorEnding
 
 T = TypeVar("T")
 Chain = Generator[Settings, RunReference, T]
@@ -23,28 +25,51 @@ Submit = Callable[[Settings, list[PrefectFuture[Any]]], PrefectFuture[Any]]
 """Starts a job in the flow's task runner; the futures are those of the jobs that it comes after."""
 
 
-def run_chains(chains: Mapping[str, Chain[T]], submit: Submit, *, num_slots: int) -> dict[str, T]:
+@dataclass
+class Outcomes(Generic[T]):
+    """How chains ended.
+
+    Args:
+        results: What each chain that came to its end returned, in the order the chains were given in.
+        failures: What the job that failed said, by chain; the first failure first.
+    """
+
+    results: dict[str, T] = field(default_factory=dict)
+    failures: dict[str, CodewardenError] = field(default_factory=dict)
+
+    def of_all(self) -> dict[str, T]:
+        """The results of all chains.
+
+        Raises:
+            CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
+        """
+        for failure in self.failures.values():
+            raise failure
+        return self.results
+
+
+def run_chains(
+    chains: Mapping[str, Chain[T]],
+    submit: Submit,
+    *,
+    num_slots: int,
+    on_end: Callable[[str, Outcomes[T]], None] = lambda _name, _outcomes: None,
+) -> Outcomes[T]:
     """Run every chain to its end, at most ``num_slots`` at a time, begun in the order given.
 
-    A chain whose job fails ends there. The others go on to their ends, so that no work of theirs is lost; then the
-    failure that came first is raised.
+    A chain whose job fails ends there. The others go on to their ends, so that no work of theirs is lost; only where
+    this process is being ended none is begun any more.
 
     Args:
         chains: The chains by name.
         submit: How a job is started.
         num_slots: Chains at a time.
-
-    Returns:
-        What each chain returned, in the order given.
-
-    Raises:
-        CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
+        on_end: Told of each chain that has ended, with all outcomes so far.
     """
     waiting = deque(chains)
     running: dict[str, PrefectFuture[Any]] = {}
     ended: SimpleQueue[str] = SimpleQueue()
-    results: dict[str, T] = {}
-    failures: list[CodewardenError] = []
+    outcomes: Outcomes[T] = Outcomes()
 
     def start(name: str, settings: Settings, after: list[PrefectFuture[Any]]) -> None:
         running[name] = submit(settings, after)
@@ -58,10 +83,13 @@ def run_chains(chains: Mapping[str, Chain[T]], submit: Submit, *, num_slots: int
         future = running.pop(name)
         try:
             start(name, chains[name].send(future.result()), [future])
+            continue
         except StopIteration as end:
-            results[name] = end.value
+            outcomes.results[name] = end.value
         except CodewardenError as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-    return {name: results[name] for name in chains}
+            outcomes.failures[name] = error
+            if isinstance(error, SupervisorEnding):
+                waiting.clear()
+        on_end(name, outcomes)
+    outcomes.results = {name: outcomes.results[name] for name in chains if name in outcomes.results}
+    return outcomes

@@ -54,8 +54,9 @@ def noting_termination() -> Iterator[None]:
     """Note SIGTERM and SIGINT for ``told_to_end``.
 
     Outside the main thread, and inside an event loop of its own, where the descriptor is taken, nothing is noted.
+    Inside another such context (a flow that another flow calls) it is that one which notes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or _note.reader != NO_DESCRIPTOR:
         yield
         return
     reader, writer = os.pipe()

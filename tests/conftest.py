@@ -76,7 +76,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest
 def prefect_client(server: ServerUnderTest) -> Iterator[Any]:
     """A client of the server; flows called in this process report to it too."""
     from prefect.client.orchestration import get_client
+    from prefect.events.worker import EventsWorker
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: server.api_url}), get_client(sync_client=True) as client:
         yield client
+        # Its connection pings with numbers of the global random state, which later tests of this process compare.
+        EventsWorker.drain_all(timeout=10)

@@ -1,7 +1,8 @@
-"""Where a pretrained backbone comes from: a folder, or the hub's cache, or (asked for) the hub; and whether it fits.
+"""Where a pretrained backbone comes from: a folder, or the hub's cache, or (asked for) the hub.
 
 What is settled here is settled before anything is hashed, from names, ``config.json`` and the local cache alone: no
-weights are read and no learning library is loaded. Loading is in ``models.nn.backbones``.
+weights are read and no learning library is loaded. Whether it fits is in ``backbone_config.py`` and
+``tokenizer_agreement.py``, loading in ``models.nn.backbones``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from models.data.backbone_config import FAMILIES_WITH_DECODER, check_config
 from models.data.model_hub import ModelHub, is_hub_name
-from models.data.tokenizer_files import TOKENIZER_FILE, init_safe_tokenizer
-from models.errors import SettingsInvalid, StoreUnavailable
+from models.data.tokenizer_files import TOKENIZER_FILE
+from models.errors import SettingsInvalid, StoreUnavailable, WeightsMissing
 from models.settings.transformer import PINNED_REVISIONS, TransformerSettings
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 CONFIG_FILE = "config.json"
 OFF = "pretrained is off"
@@ -40,19 +39,6 @@ TOKENIZER_FORMS = (
 )
 """Files of which a tokenizer can be made; whether it is a fast one shows when it is."""
 FURTHER_TOKENIZER_FILES = ("special_tokens_map.json", "added_tokens.json")
-POSITIONS_AFTER_PADDING = frozenset(
-    {"camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"}
-    | {"xlm-roberta", "xlm-roberta-xl"}
-)
-"""Families that number positions from the padding id on, so that the first few of the table are never used."""
-OVERFLOWING_FAMILIES = frozenset({"mt5", "t5", "t5gemma", "umt5"})
-"""Families whose activations are known to leave the range of fp16."""
-PROBES = (
-    "int main(void) { return 0; }",
-    'static char *Name_2(const unsigned char *s, size_t n)\n{\n\tif (!s || n <= 0x7fUL)\n\t\treturn "a\\n%d";\n}',
-    "for (i = 0; i < len; i++) buf[i] ^= ~(mask >> 3) & 0xFFu;  /* déjà vu, 中文 */",
-)
-"""What two tokenizers must read alike to be taken for the same."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +116,18 @@ def choose_backbone(settings: TransformerSettings, hub: ModelHub | None = None) 
         if isinstance(found, str):
             return _small(settings, NOT_AT_HAND, found)
         files = found
-    _check_config(files)
-    _check_length(files, settings)
+    check_config(files.config, files.folder / CONFIG_FILE, settings)
     identity = "folder" if files.revision is None else f"{files.name}@{files.revision}"
     return BackboneChoice(files, "", "", files.config["model_type"], identity)
 
 
 def _small(settings: TransformerSettings, reason: str, detail: str) -> BackboneChoice:
     family = settings.small.family
+    if settings.reads_with == "encoder_decoder" and family not in FAMILIES_WITH_DECODER:
+        raise SettingsInvalid(
+            f"reads_with encoder_decoder needs a decoder, {detail}, and the small encoder is a {family}: set "
+            "model.small.family to t5, or model.reads_with to encoder"
+        )
     return BackboneChoice(None, reason, detail, family, f"small {family}, trained from nothing")
 
 
@@ -162,9 +152,9 @@ def _on_hub(settings: TransformerSettings, hub: ModelHub) -> BackboneFiles | str
     if config_path is None or lack:
         if not settings.allow_network:
             where = f"{name}{'@' + pinned if pinned else ''} in the local cache ({hub.cache_path} has {lack})"
-            return _not_had(settings, f"no weights of {where}")
+            return _not_had(settings, f"no weights of {where}", is_pinned=pinned is not None)
         if pinned is None:
-            raise SettingsInvalid(_name_a_commit(name))
+            raise WeightsMissing(name, _name_a_commit(name))
         try:
             config_path = config_path or _config_on_hub(name, pinned, hub)
         except StoreUnavailable as error:
@@ -181,12 +171,14 @@ def _config_on_hub(name: str, commit: str, hub: ModelHub) -> Path:
     return hub.fetch(name, CONFIG_FILE, commit)
 
 
-def _not_had(settings: TransformerSettings, reason: str) -> str:
+def _not_had(settings: TransformerSettings, reason: str, *, is_pinned: bool) -> str:
     if settings.pretrained == "required":
-        raise SettingsInvalid(
-            f"backbone: {reason}, and it is required. Give the path of a folder with config.json, weights and "
-            "tokenizer, or --model.allow-network true once to fetch it, or --model.pretrained auto or off to train a "
-            "small encoder from nothing"
+        commit = "" if is_pinned else " and --model.revision COMMIT"
+        raise WeightsMissing(
+            settings.backbone,
+            f"backbone: {reason}, and it is required. Fetch it once with --model.allow-network true{commit} (or give "
+            "the path of a folder with config.json, weights and tokenizer), or train a small encoder from nothing with "
+            "--model.pretrained off",
         )
     return reason
 
@@ -284,128 +276,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsInvalid(f"backbone: {path} must hold a JSON object, and holds a {type(content).__name__}")
     return content
-
-
-def _check_config(files: BackboneFiles) -> None:
-    path, family = files.folder / CONFIG_FILE, files.config.get("model_type")
-    if not isinstance(family, str):
-        raise SettingsInvalid(f"backbone: {path} has no model_type; give a folder that save_pretrained wrote")
-    if "auto_map" in files.config and not _is_known(family):
-        raise SettingsInvalid(
-            f"backbone: {files.name} (model_type {family}) brings its own code, and code of others is never run here; "
-            "give a backbone whose class is in transformers"
-        )
-    for key in ("quantization_config", "transformers_weights"):
-        if files.config.get(key) is not None:
-            raise SettingsInvalid(
-                f"backbone: {path} sets {key}; give one with plain weights in a file of the usual name"
-            )
-
-
-def _is_known(family: str) -> bool:
-    from transformers import CONFIG_MAPPING  # seconds, for the few configurations that name code
-
-    return family in CONFIG_MAPPING
-
-
-def _check_length(files: BackboneFiles, settings: TransformerSettings) -> None:
-    largest = max_positions(files.config)
-    if largest is not None and settings.max_seq_len > largest:
-        raise SettingsInvalid(
-            f"max_seq_len {settings.max_seq_len} is beyond the positions of {files.name}; give {largest} or less"
-        )
-
-
-def max_positions(config: dict[str, Any]) -> int | None:
-    """Longest sequence that a backbone reads, special tokens included [tokens]; ``None``: no limit.
-
-    Args:
-        config: Content of config.json.
-    """
-    largest = config.get("max_position_embeddings")
-    if not isinstance(largest, int):
-        return None
-    if config.get("model_type") not in POSITIONS_AFTER_PADDING:
-        return largest
-    padding = config.get("pad_token_id")
-    return largest - (1 if padding is None else int(padding)) - 1
-
-
-def allows_fp16(family: str) -> bool:
-    """Whether a family of encoders can be trained in fp16; activations of T5's overflow.
-
-    Args:
-        family: A config's model_type.
-    """
-    return family not in OVERFLOWING_FAMILIES
-
-
-def check_tokenizer(files: BackboneFiles, records_tokenizer: Path) -> None:
-    """Check that the tokenizer of the records is the backbone's: the same ids for the same code.
-
-    Tokens that only one of them has (fillers, markers for other tasks) do not count, as long as their ids are free in
-    the other.
-
-    Args:
-        files: The backbone, with its tokenizer fetched.
-        records_tokenizer: Folder with the tokenizer.json of the records.
-
-    Raises:
-        SettingsInvalid: they differ, the backbone has fewer ids, or no fast tokenizer. Not retried.
-    """
-    from tokenizers import Tokenizer
-
-    theirs = Tokenizer.from_str(init_safe_tokenizer(str(files.folder)).backend_tokenizer.to_str())
-    ours = Tokenizer.from_file(str(records_tokenizer / TOKENIZER_FILE))
-    difference = _difference(ours, theirs)
-    if not difference:
-        _check_vocabulary(ours, files)
-    if difference:
-        revision = f" --tokenizer-revision {files.revision}" if files.revision else ""
-        raise SettingsInvalid(
-            f"the records were tokenised by {records_tokenizer}, which is not the tokenizer of backbone {files.name}: "
-            f"{difference}. Preprocess with --tokenizer {files.name}{revision}"
-        )
-
-
-def _difference(ours: Tokenizer, theirs: Tokenizer) -> str:
-    """How two tokenizers differ; empty where they give the same ids."""
-    our_ids, their_ids = ours.get_vocab(), theirs.get_vocab()
-    shared = sorted(our_ids.keys() & their_ids.keys(), key=our_ids.__getitem__)
-    moved = [token for token in shared if our_ids[token] != their_ids[token]]
-    if moved:
-        first = moved[0]
-        return (
-            f"{len(moved):,} of {len(shared):,} tokens that both know have another id (the first is {first!r}: "
-            f"{our_ids[first]} in the records, {their_ids[first]} in the backbone)"
-        )
-    their_tokens = {number: token for token, number in their_ids.items()}
-    taken = [token for token, number in our_ids.items() if their_tokens.get(number, token) != token]
-    if taken:
-        first = min(taken, key=our_ids.__getitem__)
-        return (
-            f"{len(taken):,} ids mean another token (the first is {our_ids[first]}: {first!r} in the records, "
-            f"{their_tokens[our_ids[first]]!r} in the backbone)"
-        )
-    for probe in PROBES:
-        our_reading, their_reading = _read(ours, probe), _read(theirs, probe)
-        if our_reading != their_reading:
-            return f"{probe!r} is {our_reading} in the records and {their_reading} in the backbone"
-    return ""
-
-
-def _read(tokenizer: Tokenizer, text: str) -> list[int]:
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    ids: list[int] = tokenizer.encode(text).ids
-    return ids
-
-
-def _check_vocabulary(ours: Tokenizer, files: BackboneFiles) -> None:
-    """Refuse a backbone that lacks embeddings for ids of its own tokenizer."""
-    largest, vocab_size = max(ours.get_vocab().values()), files.config.get("vocab_size")
-    if vocab_size is not None and largest >= vocab_size:
-        raise SettingsInvalid(
-            f"backbone: {files.name} has embeddings for {vocab_size} ids, and its tokenizer's go up to {largest}; its "
-            "weights and its tokenizer do not belong together: give a matching pair"
-        )

@@ -2,7 +2,7 @@
 
 All records are one Arrow batch, so each column is one flat array and is read without a copy. The preprocess job writes
 it with the records; ``open_records`` makes it for a .jsonl that has none. How it is written is in
-``column_writer.py``, how a record looks in ``records.py``.
+``column_writer.py``, how a record looks in ``record_form.py``.
 """
 
 from __future__ import annotations

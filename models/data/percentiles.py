@@ -1,4 +1,4 @@
-"""Mean, percentiles and sum of sizes that were counted, not kept: memory grows with distinct sizes only."""
+"""Mean, percentiles, sum and shares of what was counted, not kept: memory grows with distinct sizes only."""
 
 from __future__ import annotations
 
@@ -27,3 +27,19 @@ def mean_of(sizes: Counter[int]) -> float:
 def sum_of(sizes: Counter[int]) -> int:
     """All sizes together."""
     return sum(size * count for size, count in sizes.items())
+
+
+def spread_of(sizes: Counter[int]) -> dict[str, float | int]:
+    """Mean, percentiles, largest and sum, by their names in reports."""
+    percentiles = percentiles_of(sizes)
+    return {
+        "mean": mean_of(sizes),
+        **{f"p{percent}": size for percent, size in percentiles.items()},
+        "max": max(sizes, default=0),
+        "total": sum_of(sizes),
+    }
+
+
+def share(part: int, whole: int) -> float:
+    """``part / whole`` to four places; 0 of nothing."""
+    return round(part / whole, 4) if whole else 0.0

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tokenizers import Tokenizer
-
+from models.data.chosen_tokenizer import check_room, choose_tokenizer, leave_tokenizer
 from models.data.duplicates import DuplicateSearch
 from models.data.graph_statistics import GraphStatistics
+from models.data.job_progress import Progress, check_stop, put_in_place
 from models.data.preprocessing_metadata import Findings, describe_run, small_numbers, warnings_of
 from models.data.raw_functions import (
     SPLITS,
@@ -29,20 +29,18 @@ from models.data.raw_functions import (
 from models.data.records import NamedFunction, RecordPlan
 from models.data.split_files import SplitFiles
 from models.data.split_report import SplitReport
-from models.data.tokenizer_files import READING_FILE, init_safe_tokenizer, save_tokenizer, train_tokenizer
 from models.data.tokens import SafeTokenizer
 from models.data.usable_rows import RowGroups, RowSink, find_groups, usable_rows
 from models.data.worker_pool import Chunk, MadeChunk, make_chunks, worker_count
-from models.errors import DataInvalid, Interrupted, SettingsInvalid, TooManyRejected
+from models.errors import DataInvalid, TooManyRejected
 from models.jobs.contract import JobContext, JobResult
-from models.settings.preprocess import TOKENIZER_FOLDER, PreprocessSettings
+from models.settings.preprocess import PreprocessSettings
 
 REJECTED_FILE = "rejected.jsonl"
 METADATA_FILE = "preprocessing_metadata.json"
 TEMP_FOLDER = ".preprocess"
 CHUNK_FUNCTIONS = 64
 CHUNK_CHARS = 1 << 18
-SECONDS_BETWEEN_EVENTS = 0.4
 GIB = 1 << 30
 GZIP_FACTOR = 5
 """About how much smaller gzip makes code."""
@@ -63,9 +61,10 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
     temp_path.mkdir(parents=True)
     context.events.phase("read")
     surveys = {split: survey_split(find_split(settings.data, split)) for split in SPLITS}
-    groups = find_groups(settings, surveys, lambda: _check_stop(context))
+    groups = find_groups(settings, surveys, lambda: check_stop(context))
     tokenizer = SafeTokenizer(
-        _tokenizer(settings, surveys["train"], groups, context), collapse_whitespace=settings.collapse_whitespace
+        choose_tokenizer(settings, lambda: _training_texts(settings, surveys["train"], groups, context)),
+        collapse_whitespace=settings.collapse_whitespace,
     )
     plan = _plan(settings, tokenizer)
     findings = Findings(
@@ -78,27 +77,21 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
     for warning in warnings_of(metadata, settings.min_ast_success):
         context.events.notice(warning, "warning")
     (temp_path / METADATA_FILE).write_text(json.dumps(metadata, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    tokenizer_files = save_tokenizer(tokenizer.content, temp_path / TOKENIZER_FOLDER)
     reading = settings.model_dump(include={"collapse_whitespace", "trimming", "max_seq_len"})
-    (temp_path / TOKENIZER_FOLDER / READING_FILE).write_text(json.dumps(reading, sort_keys=True) + "\n")
     files = (
         *(f"{split}.{suffix}" for split in SPLITS for suffix in ("jsonl", "arrow")),
         REJECTED_FILE,
         METADATA_FILE,
-        *(f"{TOKENIZER_FOLDER}/{name}" for name in (*tokenizer_files, READING_FILE)),
+        *leave_tokenizer(tokenizer, reading, temp_path),
     )
-    _put_in_place(temp_path, context.run_path, files)
+    put_in_place(temp_path, context.run_path, files)
     num_records = sum(report.num_accepted for report in findings.splits.values())
     records_per_second = round(num_records / (time.monotonic() - started), 1)
     return JobResult(small_numbers(metadata), files, {"records_per_second": records_per_second})
 
 
 def _plan(settings: PreprocessSettings, tokenizer: SafeTokenizer) -> RecordPlan:
-    num_special = len(tokenizer.prefix) + len(tokenizer.suffix)
-    if settings.max_seq_len <= num_special:
-        raise SettingsInvalid(
-            f"max_seq_len={settings.max_seq_len} leaves no room beside {num_special} special tokens; give more"
-        )
+    check_room(settings, tokenizer)
     return RecordPlan(
         tokenizer=tokenizer.content,
         source=settings.source,
@@ -109,30 +102,16 @@ def _plan(settings: PreprocessSettings, tokenizer: SafeTokenizer) -> RecordPlan:
     )
 
 
-def _tokenizer(settings: PreprocessSettings, train: Survey, groups: RowGroups, context: JobContext) -> Tokenizer:
-    """Loaded, or trained on the usable rows of the training split."""
-    if settings.tokenizer:
-        loaded = init_safe_tokenizer(
-            settings.tokenizer, revision=settings.tokenizer_revision, allow_network=settings.allow_network
-        )
-        return loaded.backend_tokenizer
-    if settings.tokenizer_revision:
-        raise SettingsInvalid("tokenizer_revision is set without a tokenizer; name one on the hub, or leave both empty")
-    progress = _Progress(context, train.num_lines, "functions read for the tokenizer")
-
-    def texts() -> Iterator[str]:
-        for named in usable_rows(settings, train, "train", groups, RowSink(SplitReport(), lambda _: None)):
-            _check_stop(context)
-            progress.step(1)
-            code = named.function.code
-            yield " ".join(code.split()) if settings.collapse_whitespace else code
-
-    return train_tokenizer(texts(), settings.vocab_size)
-
-
-def _check_stop(context: JobContext) -> None:
-    if context.stop_requested():
-        raise Interrupted(0)
+def _training_texts(
+    settings: PreprocessSettings, train: Survey, groups: RowGroups, context: JobContext
+) -> Iterator[str]:
+    """The usable rows of the training split, as they will be tokenised."""
+    progress = Progress(context, train.num_lines, "functions read for the tokenizer")
+    for named in usable_rows(settings, train, "train", groups, RowSink(SplitReport(), lambda _: None)):
+        check_stop(context)
+        progress.step(1)
+        code = named.function.code
+        yield " ".join(code.split()) if settings.collapse_whitespace else code
 
 
 class SplitSources(NamedTuple):
@@ -155,15 +134,14 @@ def _write_splits(
         survey.path.stat().st_size * (GZIP_FACTOR if survey.path.suffix == ".gz" else 1) for survey in surveys.values()
     )
     num_workers = worker_count(settings.num_workers, num_bytes)
-    progress = _Progress(context, sum(survey.num_lines for survey in surveys.values()), "functions")
+    progress = Progress(context, sum(survey.num_lines for survey in surveys.values()), "functions")
     rejected_path = temp_path / REJECTED_FILE
     try:
         with rejected_path.open("wb") as rejected, SplitFiles(temp_path) as files:
             chunks = _chunks(settings, sources, findings, rejected)
             for made in make_chunks(plan, chunks, num_workers):
-                if context.stop_requested():
-                    raise Interrupted(progress.done)
-                files.add(made.functions[0].split, made.records)
+                check_stop(context, progress.done)
+                files.add(made.functions[0].split, made.records.lines, made.records.columns)
                 _take_note(made, findings)
                 progress.step(len(made.functions))
             files.finish()
@@ -221,29 +199,3 @@ def _take_note(made: MadeChunk, findings: Findings) -> None:
         findings.graphs.add(fact.num_nodes, fact.num_edges)
         findings.groups.add(named.split, named.group)
     findings.splits[made.functions[0].split].add_records(made.records.facts)
-
-
-class _Progress:
-    """Progress events, a few a second at most."""
-
-    def __init__(self, context: JobContext, total: int, unit: str) -> None:
-        self.done = 0
-        self._context = context
-        self._total = total
-        self._unit = unit
-        self._next = 0.0
-
-    def step(self, count: int) -> None:
-        self.done += count
-        now = time.monotonic()
-        if now >= self._next:
-            self._context.events.progress(self.done, self._total, self._unit)
-            self._next = now + SECONDS_BETWEEN_EVENTS
-
-
-def _put_in_place(temp_path: Path, run_path: Path, files: tuple[str, ...]) -> None:
-    for name in files:
-        target = run_path / name
-        target.parent.mkdir(exist_ok=True)
-        (temp_path / name).replace(target)
-    shutil.rmtree(temp_path)

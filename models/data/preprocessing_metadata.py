@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from models.data.chosen_tokenizer import describe_tokenizer, tokenizer_name
 from models.data.duplicates import DuplicateSearch
 from models.data.graph_statistics import GraphStatistics
-from models.data.percentiles import sum_of
+from models.data.percentiles import share, sum_of
 from models.data.raw_functions import Survey
-from models.data.split_report import GroupSearch, SplitReport, share
+from models.data.split_report import GroupSearch, SplitReport
 from models.data.syntax_trees import describe_grammar
-from models.data.tokenizer_files import tokenizer_sha256
 from models.data.tokens import SafeTokenizer
 from models.data.trimming import STRATEGIES
 from models.settings.preprocess import PreprocessSettings
@@ -42,14 +41,9 @@ def describe_run(
 ) -> dict[str, Any]:
     """Everything that is known of the records, as JSON values."""
     return {
-        "settings": settings.model_dump(mode="json", exclude=NOT_DECIDING) | {"tokenizer": _tokenizer_name(settings)},
+        "settings": settings.model_dump(mode="json", exclude=NOT_DECIDING) | {"tokenizer": tokenizer_name(settings)},
         "data": {split: {"file": survey.path.name, "sha256": survey.sha256} for split, survey in surveys.items()},
-        "tokenizer": {
-            "name": _tokenizer_name(settings) or "trained on the training split",
-            "revision": settings.tokenizer_revision,
-            "sha256": tokenizer_sha256(tokenizer.content),
-            "vocab_size": tokenizer.vocab_size,
-        },
+        "tokenizer": describe_tokenizer(settings, tokenizer),
         "splits": {split: report.summary() for split, report in findings.splits.items()},
         "trimming_strategies": compare_strategies(settings.max_seq_len, findings.splits.values()),
         "groups_across_splits": findings.groups.summary(),
@@ -91,14 +85,6 @@ def compare_strategies(max_seq_len: int, reports: Iterable[SplitReport]) -> dict
             for name in STRATEGIES
         },
     }
-
-
-def _tokenizer_name(settings: PreprocessSettings) -> str | None:
-    """Hub name, or the last part of a folder's path."""
-    if not settings.tokenizer:
-        return None
-    folder = Path(settings.tokenizer)
-    return folder.resolve().name if folder.is_dir() else settings.tokenizer
 
 
 def small_numbers(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -99,8 +99,13 @@ class Survey(NamedTuple):
     num_lines: int
 
 
-def find_split(folder: Path, split: str) -> Path:
+def find_split(folder: Path, split: str, expected: str = f"one function each, with {FIELDS}") -> Path:
     """The file of a split.
+
+    Args:
+        folder: Where it lies.
+        split: Its name without suffix.
+        expected: What its lines hold, for the message.
 
     Raises:
         DataInvalid: there is none, or both a plain and a compressed one. Not retried.
@@ -109,7 +114,7 @@ def find_split(folder: Path, split: str) -> Path:
     if not found:
         raise DataInvalid(
             folder / f"{split}.jsonl",
-            f"no such file, and no {split}.jsonl.gz; expected JSON lines, one function each, with {FIELDS}",
+            f"no such file, and no {split}.jsonl.gz; expected JSON lines, {expected}",
         )
     if len(found) > 1:
         raise DataInvalid(found[0], f"{found[1].name} is there too; remove one, or which is meant is anyone's guess")

@@ -1,7 +1,7 @@
 """From raw functions to finished records: tokens, graph and metadata put together and written down.
 
 A ``RecordMaker`` lives in each worker. It takes functions and gives bytes, so that the process that writes has nothing
-left to do. The schema of a line is in ``json_line``.
+left to do. How a line looks is in ``record_form.py``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import orjson
 from tokenizers import Tokenizer
 
-from models.data.column_writer import ColumnChunk, ColumnRow, column_chunk
+from models.data.column_writer import ColumnChunk, column_chunk
 from models.data.raw_functions import RawFunction
+from models.data.record_form import Record, column_row, json_line
 from models.data.syntax_trees import ASTParser, SyntaxGraph, Tier
 from models.data.tokens import SafeTokenizer, TokenSequence
 from models.data.trimming import Trimmed, Trimming, VulnerableCodeTrimmer
 from models.settings.preprocess import TrimmingStrategy
 
 LANGUAGE = "c"
-_JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
 class NamedFunction(NamedTuple):
@@ -116,8 +114,9 @@ class RecordMaker:
             tokens = self._with_special(sequence, trimmed)
             num_found = len(sequence.ids) + self._num_special
             fact = _facts_of(named.function.label, tokens, num_found, trimmed, graph)
-            lines.append(json_line(named, tokens, graph, self._metadata(named, fact)))
-            rows.append(_column_row(named, tokens, graph))
+            record = self._record(named, tokens, graph, fact)
+            lines.append(json_line(record))
+            rows.append(column_row(record))
             facts.append(fact)
         return MadeRecords(b"".join(lines), column_chunk(rows), facts)
 
@@ -127,6 +126,20 @@ class RecordMaker:
         offsets = np.zeros((len(ids), 2), np.int32)
         offsets[len(prefix) : len(ids) - len(suffix)] = sequence.offsets[trimmed.kept]
         return TokenSequence(ids, offsets)
+
+    def _record(self, named: NamedFunction, tokens: TokenSequence, graph: SyntaxGraph, fact: RecordFacts) -> Record:
+        return Record(
+            record_id=named.record_id,
+            group=named.group,
+            code=named.function.code,
+            language=LANGUAGE,
+            tokens=tokens,
+            label=named.function.label,
+            metadata=self._metadata(named, fact),
+            nodes=graph.nodes,
+            edge_index=graph.edge_index,
+            edge_type=graph.edge_type,
+        )
 
     def _metadata(self, named: NamedFunction, fact: RecordFacts) -> dict[str, Any]:
         return {
@@ -145,38 +158,6 @@ class RecordMaker:
             "num_tokens_before_trim": fact.num_tokens_before_trim,
             "trimming": fact.trimming,
         }
-
-
-def json_line(named: NamedFunction, tokens: TokenSequence, graph: SyntaxGraph, metadata: dict[str, Any]) -> bytes:
-    """One record as a line of JSON.
-
-    Args:
-        named: The function.
-        tokens: Its tokens, special ones (with offsets 0, 0) included.
-        graph: Its syntax graph.
-        metadata: JSON values.
-    """
-    record = {
-        "id": named.record_id,
-        "code": named.function.code,
-        "language": LANGUAGE,
-        "tokens": tokens.ids,
-        "token_offsets": tokens.offsets,
-        "ast_nodes": graph.nodes,
-        "edge_index": graph.edge_index,
-        "edge_type": graph.edge_type,
-        "label": named.function.label,
-        "metadata": metadata,
-    }
-    return orjson.dumps(record, option=_JSON_OPTIONS)
-
-
-def _column_row(named: NamedFunction, tokens: TokenSequence, graph: SyntaxGraph) -> ColumnRow:
-    edges: npt.NDArray[np.int32] = np.empty((3, len(graph.edge_type)), np.int32)
-    edges[:2] = graph.edge_index.T
-    edges[2] = graph.edge_type
-    function = named.function
-    return ColumnRow(named.record_id, named.group, function.label, function.code, tokens.ids, graph.nodes, edges)
 
 
 def _facts_of(

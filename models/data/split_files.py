@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from models.data.column_writer import ColumnWriter
+from models.data.column_writer import ColumnChunk, ColumnWriter
 from models.data.raw_functions import SPLITS
-from models.data.records import MadeRecords
 
 
 class SplitFiles:
@@ -35,11 +34,11 @@ class SplitFiles:
             self._files[split].close()
             self._columns[split].close()
 
-    def add(self, split: str, made: MadeRecords) -> None:
-        """Append records to a split."""
-        self._files[split].write(made.lines)
-        self._sha256[split].update(made.lines)
-        self._columns[split].add(made.columns)
+    def add(self, split: str, lines: bytes, columns: ColumnChunk) -> None:
+        """Append records to a split, as JSON lines and as columns."""
+        self._files[split].write(lines)
+        self._sha256[split].update(lines)
+        self._columns[split].add(columns)
 
     def finish(self) -> None:
         """Make the records durable and write their columnar copies."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, get_args
 
-from models.data.percentiles import PERCENTILES, mean_of, percentiles_of, sum_of
+from models.data.percentiles import share, spread_of, sum_of
 from models.data.raw_functions import RawFunction, Rejection
 from models.data.records import RecordFacts
 from models.data.trimming import Trimming
@@ -115,8 +115,8 @@ class SplitReport:
             "labels": {"0": self.labels[0], "1": self.labels[1]},
             "share_vulnerable": share(self.labels[1], self.num_accepted),
             "projects": dict(sorted(self.projects.items())),
-            "tokens_before_trim": _spread(self.num_tokens_before_trim),
-            "tokens": _spread(self.num_tokens),
+            "tokens_before_trim": spread_of(self.num_tokens_before_trim),
+            "tokens": spread_of(self.num_tokens),
             "share_of_tokens_kept": self.share_of_tokens_kept,
             "share_of_records_cut": self.share_of_records_cut,
             "trimming": {name: self.trimming[name] for name in get_args(Trimming)},
@@ -151,18 +151,3 @@ class GroupSearch:
             for bits, count in sorted(several.items())
         }
         return {"groups": len(self._splits_of), "in_several_splits": sum(several.values()), "by_splits": names}
-
-
-def share(part: int, whole: int) -> float:
-    """``part / whole`` to four places; 0 of nothing."""
-    return round(part / whole, 4) if whole else 0.0
-
-
-def _spread(sizes: Counter[int]) -> dict[str, float | int]:
-    percentiles = percentiles_of(sizes, PERCENTILES)
-    return {
-        "mean": mean_of(sizes),
-        **{f"p{percent}": size for percent, size in percentiles.items()},
-        "max": max(sizes, default=0),
-        "total": sum_of(sizes),
-    }

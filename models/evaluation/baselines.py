@@ -1,9 +1,10 @@
 """Answers that need no model worth the name, in the same table as every model.
 
 A model that does not beat them has learnt nothing that they do not know: the constant answers (always 1 has a better F1
-on Devign than many published networks), the length of a function, its project, and its words with logistic regression.
-All are fitted on the training split; a threshold, where one is needed, comes from validation as for a model. Nothing
-here sees test labels. One thread, fixed seeds: equal input gives equal scores.
+on Devign than many published networks, and for findings is the analyser alone), the length of a function, its project,
+the smell of a finding, and its words with logistic regression. All are fitted on the training split; a threshold, where
+one is needed, is settled as for a model. Nothing here sees test labels. One thread, fixed seeds: equal input gives
+equal scores.
 """
 
 from __future__ import annotations
@@ -50,20 +51,26 @@ class Baseline:
 
 
 def fit_baselines(train: SplitRecords, *, seed: int) -> list[Baseline]:
-    """Every baseline that the records allow, fitted on ``train``; project-only where there are two projects or more.
+    """Every baseline that the records allow, fitted on ``train``.
+
+    Of findings: the majority, the analyser alone, the smell, the words. Of functions: the majority, always 1, the
+    length, the project where there are two or more, the words.
 
     Args:
         train: The training split, with both labels.
         seed: Seed of the regressions' solver.
     """
+    if train.are_findings:
+        smell = category_only(train, "smell", title="Smell name only")
+        return [always_majority(train), keep_every_finding(), smell, words_logistic(train, seed=seed)]
     baselines = [
         always_majority(train),
         always_vulnerable(),
         length_only(train, seed=seed),
         words_logistic(train, seed=seed),
     ]
-    if len(set(train.projects) - {""}) > 1:
-        baselines.insert(3, project_only(train))
+    if len(set(train.categories["project"]) - {""}) > 1:
+        baselines.insert(3, category_only(train, "project", title="Project only"))
     return baselines
 
 
@@ -82,13 +89,16 @@ def always_majority(train: SplitRecords) -> Baseline:
 
 def always_vulnerable() -> Baseline:
     """Calls every record vulnerable."""
-    return Baseline(
-        "always_1",
-        "Always 1 (vulnerable)",
-        "calls every record vulnerable",
-        lambda records: np.ones(len(records)),
-        threshold=0.5,
-    )
+    return _always_1("always_1", "Always 1 (vulnerable)", "calls every record vulnerable")
+
+
+def keep_every_finding() -> Baseline:
+    """What the analyser says without anything behind it: every finding is true."""
+    return _always_1("keep_all", "GLITCH alone (keep every finding)", "takes every finding of the analyser for true")
+
+
+def _always_1(name: str, title: str, description: str) -> Baseline:
+    return Baseline(name, title, description, lambda records: np.ones(len(records)), threshold=0.5)
 
 
 def length_only(train: SplitRecords, *, seed: int) -> Baseline:
@@ -107,18 +117,19 @@ def length_only(train: SplitRecords, *, seed: int) -> Baseline:
     return Baseline("length", "Length only", "logistic regression on the logarithm of the length in characters", scorer)
 
 
-def project_only(train: SplitRecords) -> Baseline:
-    """The share of label 1 in the project, smoothed by two records of the training split's own share."""
+def category_only(train: SplitRecords, category: str, *, title: str) -> Baseline:
+    """The share of label 1 in the record's category, smoothed by two records of the training split's own share."""
     share = float(train.labels.mean())
-    sizes, positives = Counter(train.projects), Counter[str]()
-    for project, label in zip(train.projects, train.labels.tolist(), strict=True):
-        positives[project] += label
-    rates = {project: (positives[project] + 2.0 * share) / (size + 2.0) for project, size in sizes.items()}
+    values = train.categories[category]
+    sizes, positives = Counter(values), Counter[str]()
+    for value, label in zip(values, train.labels.tolist(), strict=True):
+        positives[value] += label
+    rates = {value: (positives[value] + 2.0 * share) / (size + 2.0) for value, size in sizes.items()}
     return Baseline(
-        "project",
-        "Project only",
-        "share of label 1 among training records of the same project",
-        lambda records: np.array([rates.get(project, share) for project in records.projects]),
+        category,
+        title,
+        f"share of label 1 among training records of the same {category}",
+        lambda records: np.array([rates.get(value, share) for value in records.categories[category]]),
     )
 
 

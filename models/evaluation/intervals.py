@@ -1,7 +1,7 @@
-"""How precise a score is: bootstrap over groups of records (commits), many resamples at once.
+"""How precise a score is: bootstrap over groups of records, many resamples at once.
 
-Records of one commit share label and fate, so commits are drawn, not records, which would be too narrow (the cluster
-bootstrap of Field and Welsh 2007). A resample is a row of counts, how often each group was drawn; a metric of a
+Records of one commit or file share label and fate, so these are drawn, not records, which would be too narrow (the
+cluster bootstrap of Field and Welsh 2007). A resample is a row of counts, how often each group was drawn; a metric of a
 confusion matrix is then counts times a matrix of sums per group, and a ranking metric a running sum with the counts
 as weights. The same counts serve every system, so that differences are paired (``comparisons``).
 
@@ -33,7 +33,7 @@ from models.evaluation.metrics import (
     steps_of,
 )
 
-METHOD = "percentile interval of a cluster bootstrap over groups (commits)"
+METHOD = "percentile interval of a cluster bootstrap over groups"
 CHUNK_ENTRIES = 200_000
 """Entries of a temporary array, few enough to stay in a core's cache; how resamples are cut changes no value."""
 
@@ -140,6 +140,13 @@ def percentile_interval(values: Floats, confidence: float) -> Interval:
     return Interval(float(low), float(high), num_undefined)
 
 
+def resampled_totals(resamples: Resamples, per_group: Floats) -> Floats:
+    """``(B, C)`` totals of each resample of ``C`` values per group ``(G, C)``; exact where they are whole numbers."""
+    return np.concatenate(
+        [counts.astype(np.float64) @ per_group for counts in _chunks(resamples, width=resamples.num_groups)]
+    )
+
+
 def _resampled_sums(resamples: Resamples, values: Floats) -> Floats:
     """``(B, C)`` sums over each resample of ``C`` values per record ``(N, C)``."""
     per_group = np.stack(
@@ -149,9 +156,7 @@ def _resampled_sums(resamples: Resamples, values: Floats) -> Floats:
         ],
         axis=-1,
     )
-    return np.concatenate(
-        [counts.astype(np.float64) @ per_group for counts in _chunks(resamples, width=resamples.num_groups)]
-    )
+    return resampled_totals(resamples, per_group.astype(np.float64))
 
 
 def _chunks(resamples: Resamples, *, width: int) -> Iterator[npt.NDArray[np.uint16]]:

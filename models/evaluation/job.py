@@ -1,31 +1,36 @@
-"""The ``evaluate`` job: models beside honest baselines, thresholds frozen before the sealed split is opened.
+"""The ``evaluate`` job: models beside honest baselines, thresholds settled before the sealed split is opened.
 
-Order of things: fit baselines on train, choose thresholds on validation, measure validation; then, only where a predict
-run opened the test split, log an opening for the baselines, read it and apply the frozen thresholds once.
+Order of things: fit baselines on train, settle thresholds (on validation, or by an earlier ranking), measure
+validation; then, only where a run of predictions opened the test split, log an opening for the baselines, read it once
+and apply the thresholds to each set in it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.errors import DataInvalid, Interrupted, SettingsInvalid
 from models.evaluation.baselines import Baseline, fit_baselines
-from models.evaluation.comparisons import CORRECTION
-from models.evaluation.curves import thin
-from models.evaluation.intervals import METHOD
-from models.evaluation.measuring import Measuring, ScoredSystem, can_show, measure_split
-from models.evaluation.metrics import Floats, as_json
+from models.evaluation.decisions import CHOOSES, Settled, settle
+from models.evaluation.evaluation_document import Predictions, describe_evaluation, describe_set, read_source
+from models.evaluation.measuring import (
+    MAX_MODELS_COMPARED,
+    Measuring,
+    ScoredSystem,
+    can_show,
+    compared_text,
+    measure_split,
+    resamples_to_show,
+)
+from models.evaluation.metrics import Floats
+from models.evaluation.record_sets import FINDINGS, SMALL_SET, WORDS, kind_of, set_of, sets_of_test
 from models.evaluation.records import SplitRecords, read_probabilities, read_split
-from models.evaluation.targets import judge_targets
-from models.evaluation.thresholds import TIE_RULE, best_f1_threshold
-from models.jobs.contract import RESULT_FILE, JobContext, JobResult
+from models.jobs.contract import JobContext, JobResult
 from models.jobs.keys import run_key, sha256_of
 from models.settings.evaluate import EvaluateSettings
 from models.store.filesystem import LocalFilesystem, write_synced
@@ -33,24 +38,19 @@ from models.store.manifest import digest_file
 from models.store.openings import append_opening
 
 EVALUATION_FILE = "evaluation.json"
+SET_FILE = "evaluation_metadata.json"
 HEADLINE = ("f1", "mcc", "auroc", "auprc", "accuracy")
-
-
-@dataclass(frozen=True)
-class FrozenThreshold:
-    """A system's threshold, settled on validation or fixed by what the system is."""
-
-    value: float
-    source: str
-    curve: Floats | None
+HEADLINE_OF_FINDINGS = (*HEADLINE, "false_positive_reduction")
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
-    """Measure models and baselines and write ``evaluation.json``.
+    """Measure models and baselines; write ``evaluation.json`` and, of findings, a file for each model and set.
 
     Raises:
-        SettingsInvalid: No predictions, or a model has a baseline's name. Not retried.
-        DataInvalid: Records and predictions do not belong together, or a split has one label only. Not retried.
+        SettingsInvalid: No predictions, or a model has a name that cannot be used. Not retried.
+        DataInvalid: Records and predictions do not belong together, a set has one label only, or the ranking that
+            froze the thresholds is not as it was written. Not retried.
         StoreUnavailable: The opening of the test split could not be logged; it stays closed. Retried.
         Interrupted: Asked to stop; nothing was written. Retried.
     """
@@ -59,6 +59,8 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
     train, valid = (_both_labels(read_split(settings.data / f"{split}.jsonl")) for split in ("train", "valid"))
     if not settings.predictions:
         raise SettingsInvalid("predictions: name at least one finished predict run")
+    if train.are_findings:
+        _refuse_names_of_no_folder(settings)
     scores = {
         model: read_probabilities(path / "predictions_valid.jsonl", valid)
         for model, path in settings.predictions.items()
@@ -67,10 +69,13 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
     baselines = fit_baselines(train, seed=settings.seed)
     _refuse_shared_names(settings, baselines)
     scores |= {baseline.name: baseline.scorer(valid) for baseline in baselines}
-    thresholds = freeze_thresholds(valid, scores, baselines)
+    thresholds = settle(settings.decision, valid.labels, scores, baselines, settings.trials)
+    _announce_fallbacks(thresholds, settings, context)
     how = Measuring(settings.num_resamples, settings.confidence, settings.seed)
+    if len(settings.predictions) > MAX_MODELS_COMPARED:
+        context.events.notice(f"compared: {compared_text(len(settings.predictions))}")
     _announce(context, "measure")
-    splits = {"valid": _measure(valid, train, scores, thresholds, settings, how, context)}
+    splits = {"valid": _measure("valid", valid, train, scores, thresholds, settings, how, context)}
     opened = [model for model, path in settings.predictions.items() if (path / "predictions_test.jsonl").exists()]
     if opened:
         _announce(context, "measure test")
@@ -78,27 +83,34 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
         test_scores = {
             model: read_probabilities(settings.predictions[model] / "predictions_test.jsonl", test) for model in opened
         } | {baseline.name: baseline.scorer(test) for baseline in baselines}
-        splits["test"] = _measure(test, train, test_scores, thresholds, settings, how, context)
-    evaluation = _describe(settings, baselines, thresholds, splits)
-    _write(context.run_path / EVALUATION_FILE, evaluation)
+        row_of = {record_id: row for row, record_id in enumerate(test.ids)}
+        sets = {split: _both_labels(records, split) for split, records in sets_of_test(test).items()}
+        for split, records in sets.items():
+            _announce(context, f"measure {split}")
+            rows = [row_of[record_id] for record_id in records.ids]
+            own_scores = {name: probabilities[rows] for name, probabilities in test_scores.items()}
+            splits[split] = _measure(split, records, train, own_scores, thresholds, settings, how, context)
+    sources = {model: read_source(path) for model, path in settings.predictions.items()}
+    evaluation = describe_evaluation(settings, kind_of(train), sources, baselines, thresholds, splits)
+    documents: dict[str, dict[str, Any]] = {EVALUATION_FILE: evaluation}
+    if evaluation["records"] == FINDINGS:
+        documents |= _set_documents(evaluation, sources, baselines)
+    for name, document in documents.items():
+        _write(context.run_path, name, document)
     record = {"seconds_evaluating": round(time.monotonic() - started, 3)}
-    return JobResult(numbers=_numbers(evaluation), files=(EVALUATION_FILE,), record=record)
+    return JobResult(numbers=_numbers(evaluation), files=tuple(documents), record=record)
 
 
-def freeze_thresholds(
-    valid: SplitRecords, scores: Mapping[str, Floats], baselines: Sequence[Baseline]
-) -> dict[str, FrozenThreshold]:
-    """A threshold for each system, from validation only."""
-    fixed = {baseline.name: baseline.threshold for baseline in baselines if baseline.threshold is not None}
-    frozen = {}
-    for name, probabilities in scores.items():
-        if name in fixed:
-            frozen[name] = FrozenThreshold(fixed[name], "fixed", None)
-            continue
-        chosen = best_f1_threshold(valid.labels, probabilities)
-        curve = thin(np.stack([chosen.thresholds, chosen.curve], axis=-1))
-        frozen[name] = FrozenThreshold(chosen.value, "best F1 on validation", curve)
-    return frozen
+def _announce_fallbacks(thresholds: Mapping[str, Settled], settings: EvaluateSettings, context: JobContext) -> None:
+    """Which models are measured at a threshold that was settled for another configuration."""
+    for model, trial in settings.trials.items():
+        source = thresholds[model].frozen_by
+        if source is not None and source.is_fallback:
+            context.events.notice(
+                f"{model}: {source.stage} settled no threshold for {trial.configuration}; it is measured at "
+                f"{source.threshold:g}, that of {source.configuration} (matched by {source.matched_by})",
+                "warning",
+            )
 
 
 def _open_test(
@@ -123,10 +135,11 @@ def _open_test(
 
 
 def _measure(
+    split: str,
     records: SplitRecords,
     train: SplitRecords,
     scores: Mapping[str, Floats],
-    thresholds: Mapping[str, FrozenThreshold],
+    thresholds: Mapping[str, Settled],
     settings: EvaluateSettings,
     how: Measuring,
     context: JobContext,
@@ -139,84 +152,56 @@ def _measure(
     measured = measure_split(records, systems, how)
     in_train = set(train.groups)
     num_shared = sum(group in in_train for group in records.groups)
-    split = records.path.stem
+    num_groups, num_positive = len(set(records.groups)), int(records.labels.sum())
+    words = WORDS[kind_of(records)]
     if num_shared:
-        context.events.notice(f"{num_shared} of {len(records)} {split} records share a commit with training", "warning")
+        context.events.notice(
+            f"{num_shared} of {len(records)} {split} records share a {words['one_group']} with training", "warning"
+        )
+    if records.are_findings and len(records) < SMALL_SET:
+        context.events.notice(
+            f"{split} is small: {len(records)} findings of {num_groups} files, {num_positive} true; its intervals are "
+            "wide, and a difference must be large to be shown on it"
+        )
     if not can_show(len(measured["comparisons"]), how):
         context.events.notice(
             f"num_resamples={how.num_resamples} is too few to show any difference on {split} after correcting for "
-            f"{len(measured['comparisons'])} comparisons",
+            f"{len(measured['comparisons'])} comparisons; give num_resamples="
+            f"{resamples_to_show(len(measured['comparisons']), how)} or more, or fewer models",
             "warning",
         )
-    num_positive = int(records.labels.sum())
     return {
         "num_records": len(records),
-        "num_groups": len(set(records.groups)),
+        "num_groups": num_groups,
         "num_positive": num_positive,
         "positive_share": num_positive / len(records),
         "records_with_group_in_train": num_shared,
-        "thresholds_chosen_here": split == "valid",
+        "thresholds_chosen_here": split == "valid" and settings.decision.kind in CHOOSES,
         "sha256": digest_file(records.path).sha256,
         "can_show_a_difference": can_show(len(measured["comparisons"]), how),
         **measured,
     }
 
 
-def _describe(
-    settings: EvaluateSettings,
-    baselines: Sequence[Baseline],
-    thresholds: Mapping[str, FrozenThreshold],
-    splits: dict[str, dict[str, Any]],
-) -> dict[str, Any]:
-    """The content of ``evaluation.json``."""
-    kinds = {model: _model_kind(path) for model, path in settings.predictions.items()}
-    f1_of = {
-        split: {
-            model: measured["systems"][model]["metrics"]["f1"]["value"]
-            for model in kinds
-            if model in measured["systems"]
-        }
-        for split, measured in splits.items()
-    }
-    constant = {split: measured["systems"]["always_1"]["metrics"]["f1"]["value"] for split, measured in splits.items()}
-    models = {
-        model: {
-            "title": model,
-            "is_model": True,
-            "model_kind": kind,
-            "description": f"model of kind {kind or 'unknown'}",
-        }
-        for model, kind in kinds.items()
-    }
-    plain = {b.name: {"title": b.title, "is_model": False, "description": b.description} for b in baselines}
-    return {
-        "test_opened": "test" in splits,
-        "settings": {
-            "num_resamples": settings.num_resamples,
-            "confidence": settings.confidence,
-            "seed": settings.seed,
-            "interval_method": METHOD,
-            "correction": CORRECTION,
-            "threshold_rule": TIE_RULE,
-        },
-        "systems": models | plain,
-        "thresholds": {name: _threshold_json(threshold) for name, threshold in thresholds.items()},
-        "splits": as_json(splits),
-        "targets": as_json(judge_targets(f1_of, kinds, constant)),
-    }
-
-
-def _threshold_json(threshold: FrozenThreshold) -> dict[str, Any]:
-    """``value`` keeps every digit: rounded it might cut elsewhere."""
-    curve = {} if threshold.curve is None else {"f1_curve": as_json(threshold.curve)}
-    return {"value": threshold.value, "source": threshold.source, **curve}
+def _set_documents(
+    evaluation: Mapping[str, Any], sources: Mapping[str, Predictions], baselines: Sequence[Baseline]
+) -> dict[str, dict[str, Any]]:
+    """``evaluation_metadata.json`` of each model and set by file name: the test sets it opened, else validation."""
+    documents = {}
+    for model, source in sources.items():
+        on_test = [s for s in evaluation["splits"] if s != "valid" and model in evaluation["splits"][s]["systems"]]
+        for split in on_test or ["valid"]:
+            document = describe_set(evaluation, split, model, source, baselines)
+            documents[f"sets/{model}/{set_of(split)}/{SET_FILE}"] = document
+    return documents
 
 
 def _numbers(evaluation: dict[str, Any]) -> dict[str, Any]:
     """The few numbers that flows show."""
+    metrics = HEADLINE_OF_FINDINGS if evaluation["records"] == FINDINGS else HEADLINE
     headline = {
         split: {
-            name: {metric: measured["metrics"][metric]["value"] for metric in HEADLINE}
+            name: {metric: measured["metrics"][metric]["value"] for metric in metrics}
             for name, measured in content["systems"].items()
         }
         for split, content in evaluation["splits"].items()
@@ -225,10 +210,11 @@ def _numbers(evaluation: dict[str, Any]) -> dict[str, Any]:
     return {"test_opened": evaluation["test_opened"], "thresholds": values, "metrics": headline}
 
 
-def _both_labels(records: SplitRecords) -> SplitRecords:
+def _both_labels(records: SplitRecords, split: str = "") -> SplitRecords:
     if len(set(records.labels.tolist())) == 1:
+        which = f"every record of {split}" if split else "every record"
         raise DataInvalid(
-            records.path, f"every record has label {records.labels[0]}; ranking metrics and thresholds need both labels"
+            records.path, f"{which} has label {records.labels[0]}; ranking metrics and thresholds need both labels"
         )
     return records
 
@@ -239,13 +225,12 @@ def _refuse_shared_names(settings: EvaluateSettings, baselines: Sequence[Baselin
         raise SettingsInvalid(f"predictions: {shared[0]!r} is the name of a baseline; name the model otherwise")
 
 
-def _model_kind(predict_path: Path) -> str | None:
-    """Kind of the model as the predict run tells it; ``None`` where predictions came from elsewhere."""
-    path = predict_path / RESULT_FILE
-    if not path.is_file():
-        return None
-    kind = json.loads(path.read_bytes()).get("numbers", {}).get("model_kind")
-    return None if kind is None else str(kind)
+def _refuse_names_of_no_folder(settings: EvaluateSettings) -> None:
+    for model in settings.predictions:
+        if not FOLDER_NAME.fullmatch(model):
+            raise SettingsInvalid(
+                f"predictions: {model!r} names a folder of the run; use letters, digits and . _ + - only"
+            )
 
 
 def _announce(context: JobContext, phase: str) -> None:
@@ -255,6 +240,8 @@ def _announce(context: JobContext, phase: str) -> None:
     context.events.phase(phase)
 
 
-def _write(path: Path, evaluation: dict[str, Any]) -> None:
-    content = json.dumps(evaluation, indent=1, allow_nan=False) + "\n"
-    write_synced(LocalFilesystem(), path, content.encode(), temp_folder=path.parent / ".temp")
+def _write(run_path: Path, name: str, document: dict[str, Any]) -> None:
+    content = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    path = run_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_synced(LocalFilesystem(), path, content.encode(), temp_folder=run_path / ".temp")

@@ -5,9 +5,10 @@ A system is a model or a baseline; both go through the same code with a threshol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from models.evaluation.comparisons import Difference, holm, paired_difference, smallest_p
@@ -19,6 +20,8 @@ from models.evaluation.thresholds import NEUTRAL
 
 COMPARED = ("f1", "mcc", "auroc")
 """Metrics on which systems are compared; each one counts in the correction."""
+MAX_MODELS_COMPARED = 4
+"""Of more models than these none is compared with another: the correction would leave nothing that can be shown."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,9 @@ def compare(
     resampled: dict[str, dict[str, Floats]],
     how: Measuring,
 ) -> list[dict[str, Any]]:
-    """Every model against every baseline and every other model, on ``COMPARED``, corrected for their number."""
-    pairs = [(a, b) for a, b in combinations(sorted(systems, key=lambda s: not s.is_model), 2) if a.is_model]
+    """The differences of ``pairs_of``, on ``COMPARED``, corrected for their number."""
     found: list[tuple[str, str, str, Difference]] = []
-    for first, second in pairs:
+    for first, second in pairs_of(systems):
         for metric in COMPARED:
             both = resampled[first.name][metric], resampled[second.name][metric]
             difference = paired_difference(
@@ -95,6 +97,29 @@ def compare(
         }
         for (first, second, metric, difference), p_corrected in zip(found, corrected, strict=True)
     ]
+
+
+def pairs_of(systems: Sequence[ScoredSystem]) -> list[tuple[ScoredSystem, ScoredSystem]]:
+    """Every model with every baseline, and, where there are few, every two models."""
+    models = [system for system in systems if system.is_model]
+    among = combinations(models, 2) if len(models) <= MAX_MODELS_COMPARED else ()
+    baselines = [system for system in systems if not system.is_model]
+    order = {system.name: at for at, system in enumerate([*models, *baselines])}
+    pairs = [*among, *product(models, baselines)]
+    return sorted(pairs, key=lambda pair: (order[pair[0].name], order[pair[1].name]))
+
+
+def compared_text(num_models: int) -> str:
+    """What is compared with what, for the record."""
+    every = f"every model with every baseline on {', '.join(COMPARED)}"
+    if num_models <= MAX_MODELS_COMPARED:
+        return f"{every}; every two models likewise"
+    return f"{every}; the models not with each other, as they are {num_models}, more than {MAX_MODELS_COMPARED}"
+
+
+def resamples_to_show(num_comparisons: int, how: Measuring) -> int:
+    """The fewest resamples by which a difference can be shown after the correction."""
+    return math.floor(2.0 * num_comparisons / (1.0 - how.confidence))
 
 
 def can_show(num_comparisons: int, how: Measuring) -> bool:

@@ -1,4 +1,4 @@
-"""Metrics of a binary classifier from labels and probabilities; numpy only, label 1 is the vulnerable class.
+"""Metrics of a binary classifier from labels and probabilities; numpy only, label 1 is the class to find.
 
 Every formula takes weights with leading axes, so that a score (all weights 1) and its ten thousand bootstrap resamples
 (weights = how often a record was drawn) are the same code; ``intervals`` relies on it. What is chosen from scores is in
@@ -7,7 +7,8 @@ Every formula takes weights with leading axes, so that a score (all weights 1) a
 A metric that is not defined is NaN here and null in JSON (``as_json``):
 
 - no records: every metric;
-- no positive label: recall, F1 (nothing to find) and AUPRC; only one label present: balanced accuracy and AUROC.
+- no positive label: recall, F1 (nothing to find) and AUPRC; no negative one: false-positive reduction; only one label
+  present: balanced accuracy and AUROC.
 
 Otherwise 0/0 is 0, as in scikit-learn: precision where nothing was called vulnerable, MCC where an answer is constant.
 A record is called vulnerable when its probability is at least the threshold; equal scores are one step of every curve.
@@ -92,7 +93,7 @@ def f1(confusion: Confusion) -> Floats:
 
 def balanced_accuracy(confusion: Confusion) -> Floats:
     """Mean of the shares of right answers on either label."""
-    return 0.5 * (recall(confusion) + _ratio(confusion.true_negatives, confusion.negatives, empty=math.nan))
+    return 0.5 * (recall(confusion) + false_positive_reduction(confusion))
 
 
 def matthews(confusion: Confusion) -> Floats:
@@ -104,6 +105,11 @@ def matthews(confusion: Confusion) -> Floats:
     return np.where(confusion.positives + confusion.negatives > 0, value, np.nan)
 
 
+def false_positive_reduction(confusion: Confusion) -> Floats:
+    """Share of records of label 0 that are not called: of false alarms, those that are dropped (specificity)."""
+    return _ratio(confusion.true_negatives, confusion.negatives, empty=math.nan)
+
+
 METRICS_OF_ANSWERS: dict[str, Callable[[Confusion], Floats]] = {
     "f1": f1,
     "precision": precision,
@@ -111,6 +117,7 @@ METRICS_OF_ANSWERS: dict[str, Callable[[Confusion], Floats]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "mcc": matthews,
+    "false_positive_reduction": false_positive_reduction,
 }
 """Metrics of answers, which need a threshold."""
 

@@ -1,13 +1,14 @@
-"""What evaluation reads of the records: ids, labels, groups, texts and projects of one split; and predictions on them.
+"""What evaluation reads of the records: ids, labels, groups, texts and categories of one split; predictions on them.
 
 Both are checked against each other here: a score that belongs to other records is refused, never aligned by luck.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ import numpy.typing as npt
 from models.errors import DataInvalid
 from models.evaluation.metrics import Floats
 
+CATEGORIES = ("project", "smell", "technology", "in_combined")
+"""Keys of a record's metadata by which records are sorted."""
+
 
 @dataclass(frozen=True)
 class SplitRecords:
@@ -27,9 +31,10 @@ class SplitRecords:
         path: The file.
         ids: ``N`` record ids.
         labels: ``(N,)`` int8, 0 or 1.
-        groups: ``N`` commit ids, or the record's own id where none is known.
+        groups: ``N`` commits of functions, or files of findings; the record's own id where none is known.
         codes: ``N`` raw texts.
-        projects: ``N`` project names; empty where none is known.
+        categories: What each record is sorted by, by name: ``N`` values, empty where none is known. Always ``project``;
+            of findings also ``smell``, ``technology`` and ``in_combined`` (``true`` or ``false``).
     """
 
     path: Path
@@ -37,14 +42,31 @@ class SplitRecords:
     labels: npt.NDArray[np.int8]
     groups: Sequence[str]
     codes: Sequence[str]
-    projects: Sequence[str]
+    categories: Mapping[str, Sequence[str]]
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def are_findings(self) -> bool:
+        """Whether the records are findings of an analyser, which have a smell; else they are functions."""
+        return "smell" in self.categories
+
+    def only(self, rows: npt.NDArray[np.intp]) -> SplitRecords:
+        """Some of the records, by their numbers."""
+        picked = rows.tolist()
+        return SplitRecords(
+            self.path,
+            [self.ids[row] for row in picked],
+            self.labels[rows],
+            [self.groups[row] for row in picked],
+            [self.codes[row] for row in picked],
+            {name: [values[row] for row in picked] for name, values in self.categories.items()},
+        )
+
 
 def read_split(path: Path) -> SplitRecords:
-    """Records of a ``.jsonl`` of the preprocess job.
+    """Records of a ``.jsonl`` of the preprocess or findings job.
 
     Raises:
         DataInvalid: The file is missing, holds no record, or a label is not 0 or 1. Not retried.
@@ -58,7 +80,29 @@ def read_split(path: Path) -> SplitRecords:
     if not np.isin(labels, (0, 1)).all():
         raise DataInvalid(path, f"labels must be 0 or 1, found {sorted(set(labels.tolist()))}")
     codes = [table.code(row) for row in range(len(table))]
-    return SplitRecords(path, table.ids, labels, table.groups, codes, _projects(path))
+    return SplitRecords(path, table.ids, labels, table.groups, codes, _categories(path))
+
+
+def data_digest(train_path: Path, valid_path: Path) -> str:
+    """Identity of the data behind two record files: equal for the records of every tokenizer.
+
+    Returns:
+        Hex sha256 over id, label, group and code of each record of validation and training, in their order.
+
+    Raises:
+        DataInvalid: A file is missing, or a line of it is no record. Not retried.
+    """
+    digest = hashlib.sha256()
+    for split, path in (("valid", valid_path), ("train", train_path)):
+        if not path.is_file():
+            raise DataInvalid(path, "no such file; expected records of the findings or preprocess job")
+        for number, entry in enumerate(_lines(path), start=1):
+            try:
+                told = [split, entry["id"], entry["label"], entry["metadata"]["group"], entry["code"]]
+            except (KeyError, TypeError) as error:
+                raise DataInvalid(path, f"not a record ({type(error).__name__}: {error})", line=number) from error
+            digest.update(json.dumps(told, ensure_ascii=True).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def read_probabilities(path: Path, records: SplitRecords) -> Floats:
@@ -111,9 +155,22 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _projects(path: Path) -> list[str]:
-    """The columnar copy holds no project, so the lines are read once more."""
+def _categories(path: Path) -> dict[str, list[str]]:
+    """The columnar copy holds no metadata but the group, so the lines are read once more."""
     import orjson
 
+    found: dict[str, list[str]] = {name: [] for name in CATEGORIES}
+    known = {"project"}
     with path.open("rb") as lines:
-        return [str(orjson.loads(line)["metadata"].get("project") or "") for line in lines]
+        for line in lines:
+            metadata = orjson.loads(line)["metadata"]
+            known |= metadata.keys()
+            for name, values in found.items():
+                values.append(_category(metadata.get(name)))
+    return {name: values for name, values in found.items() if name in known}
+
+
+def _category(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

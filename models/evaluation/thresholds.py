@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.metrics import Confusion, Floats, f1
+from models.evaluation.metrics import Confusion, Floats, Integers, f1
 
 NEUTRAL = 0.5
+DISTANCE_DECIMALS = 12
+"""Distances to 0.5 that are equal to so many decimals are one distance: 0.3 and 0.7 as floats differ in the 17th."""
 TIE_RULE = (
     "each way to cut the distinct scores is represented by 0.5 where 0.5 cuts so, else by the middle of the gap; "
     "of thresholds with the best F1 the one closest to 0.5, then the lower"
@@ -66,10 +68,21 @@ def choose(
     curve = metric(confusion_at(labels, scores, tried))
     if not len(tried) or np.isnan(curve).all():
         raise ValueError("a threshold needs scores and at least one record of label 1")
-    best = np.flatnonzero(curve == np.nanmax(curve))
-    # ``tried`` rises and argmin takes the first: of two at one distance from 0.5, the lower.
-    chosen = best[np.argmin(np.abs(tried[best] - NEUTRAL))]
+    chosen = best_places(tried, curve)
     return ChosenThreshold(float(tried[chosen]), float(curve[chosen]), tried, curve)
+
+
+def best_places(thresholds: Floats, curves: Floats) -> Integers:
+    """``(...)`` which threshold is best in each of many curves; ties by the second half of ``TIE_RULE``.
+
+    Args:
+        thresholds: ``(T,)`` rising.
+        curves: ``(..., T)`` the metric at each; NaN is never best, and where all is NaN the place means nothing.
+    """
+    values = np.where(np.isnan(curves), -np.inf, curves)
+    is_best = values == values.max(axis=-1, keepdims=True)
+    preferred = np.lexsort((thresholds, np.abs(thresholds - NEUTRAL).round(DISTANCE_DECIMALS)))
+    return np.asarray(preferred[is_best[..., preferred].argmax(axis=-1)], dtype=np.int64)
 
 
 def distinct_thresholds(scores: npt.ArrayLike) -> Floats:

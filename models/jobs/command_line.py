@@ -19,15 +19,19 @@ from models.jobs.stopping import StopSignal
 from models.settings.command_line import parse_command
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import INCIDENTAL, Settings
+from models.settings.findings import FindingsSettings
 from models.settings.flags import member_models
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
 
 SETTINGS_CLASSES: dict[str, type[Settings]] = {
     "preprocess": PreprocessSettings,
+    "findings": FindingsSettings,
     "train": TrainSettings,
     "predict": PredictSettings,
+    "rank": RankSettings,
     "evaluate": EvaluateSettings,
 }
 TRAIN_ALIASES = {

@@ -28,11 +28,11 @@ def resolved_compute(settings: TrainSettings | PredictSettings) -> ComputeSettin
     compute = settings.compute
     device = resolve_device(compute.device)
     precision = resolve_precision(compute.precision, device)
-    family = _encoder_family(settings) if precision == "fp16" else None
-    if family is not None and not _backbone_files().allows_fp16(family):
+    family = _backbone_family(settings) if precision == "fp16" else None
+    if family is not None and not _by_name("models.data.backbone_config").allows_fp16(family):
         if compute.precision == "fp16":
             raise SettingsInvalid(
-                f"compute.precision fp16: activations of {family} encoders overflow in it; give bf16, off or auto"
+                f"compute.precision fp16: activations of {family} models overflow in it; give bf16, off or auto"
             )
         precision = "off"
     return compute.model_copy(update={"device": device, "precision": precision})
@@ -56,12 +56,12 @@ def planned_facts(settings: TrainSettings | PredictSettings) -> dict[str, Any]:
 
 def chosen_backbone(model: TransformerSettings) -> BackboneChoice:
     """What a run of these settings begins from, as it is here and now."""
-    choice: BackboneChoice = _backbone_files().choose_backbone(model)
+    choice: BackboneChoice = _by_name("models.data.backbone_files").choose_backbone(model)
     return choice
 
 
-def _encoder_family(settings: TrainSettings | PredictSettings) -> str | None:
-    """Class of the encoder, such as t5; ``None`` where there is none."""
+def _backbone_family(settings: TrainSettings | PredictSettings) -> str | None:
+    """Class of the backbone, such as t5; ``None`` where there is none."""
     if isinstance(settings, TrainSettings):
         return chosen_backbone(settings.model).family if isinstance(settings.model, TransformerSettings) else None
     if not isinstance(train_settings_of(settings).model, TransformerSettings):
@@ -73,6 +73,6 @@ def _encoder_family(settings: TrainSettings | PredictSettings) -> str | None:
     return str(json.loads(path.read_bytes())["numbers"]["backbone"]["family"])
 
 
-def _backbone_files() -> Any:
-    """By name, as kinds are in the registry: an edit there must not rebuild graph networks."""
-    return importlib.import_module("models.data.backbone_files")
+def _by_name(module: str) -> Any:
+    """A module of backbones, as kinds are in the registry: an edit there must not rebuild graph networks."""
+    return importlib.import_module(module)

@@ -18,8 +18,10 @@ from models.jobs.build import Build, build_of
 from models.jobs.contract import MANIFEST_FILE, RESULT_FILE
 from models.jobs.keys import run_key
 from models.settings.fields import Settings
+from models.settings.findings import FindingsSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.rank import RankSettings
 from models.settings.train import ModelSettings, TrainSettings
 from models.settings.transformer import TransformerSettings
 from models.store.filesystem import disk_errors
@@ -154,11 +156,13 @@ def label_of(settings: Settings) -> str:
             f"{_model_label(model)}_lr{_short(model.learning_rate)}_bs{model.batch_size}_ep{model.epochs}"
             f"_wd{model.weight_decay:g}_s{settings.seed}"
         )
-    if isinstance(settings, PreprocessSettings):
+    if isinstance(settings, PreprocessSettings | FindingsSettings):
         tokenizer = Path(settings.tokenizer).name if settings.tokenizer else f"bpe{settings.vocab_size}"
         return f"{settings.source}_{tokenizer}_len{settings.max_seq_len}"
     if isinstance(settings, PredictSettings):
         return "test" if settings.open_test else "valid"
+    if isinstance(settings, RankSettings):
+        return settings.stage
     return "metrics"
 
 

@@ -16,19 +16,23 @@ from models.errors import SettingsInvalid
 from models.jobs.contract import JobContext, JobResult
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import Settings
+from models.settings.findings import FindingsSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
 
 JobSettings = Annotated[
-    PreprocessSettings | TrainSettings | PredictSettings | EvaluateSettings,
+    PreprocessSettings | FindingsSettings | TrainSettings | PredictSettings | RankSettings | EvaluateSettings,
     Field(discriminator="kind"),
 ]
 
 ENTRY_MODULES = {
     "preprocess": "models.data.preprocessing",
+    "findings": "models.data.findings_preprocessing",
     "train": "models.training.job",
     "predict": "models.training.prediction",
+    "rank": "models.evaluation.ranking_job",
     "evaluate": "models.evaluation.job",
 }
 

@@ -35,20 +35,24 @@ NOT_COMPUTED = ("softcap", "s_aux")
 
 
 def use_own_kernels(backbone: PreTrainedModel) -> None:
-    """Let an encoder compute attention, dropout and the gradient of its token embedding by our code.
+    """Let a backbone compute attention, dropout and the gradient of its token embedding by our code.
 
-    Names, weights and what ``save_pretrained`` writes stay as they are. Encoders with an attention of their own kind
-    (DeBERTa) keep it.
+    Names, weights and what ``save_pretrained`` writes stay as they are. A decoder's attention, to what came before and
+    to the encoder, is computed alike. Encoders with an attention of their own kind (DeBERTa) keep it.
     """
     AttentionInterface.register(ATTENTION_NAME, _attention_of_module)
     AttentionMaskInterface.register(ATTENTION_NAME, _mask)
     backbone.set_attn_implementation(ATTENTION_NAME)
+    tokens = backbone.get_input_embeddings().weight
     for module in backbone.modules():
         if type(module) is nn.Dropout:
             module.__class__ = Dropout
-    embedding = backbone.get_input_embeddings()
-    if type(embedding) is nn.Embedding and embedding.max_norm is None and not embedding.scale_grad_by_freq:
-        embedding.__class__ = TokenEmbedding
+        elif type(module) is nn.Embedding and module.weight is tokens and _is_plain(module):
+            module.__class__ = TokenEmbedding  # T5 has one for each of its halves, with the same weights
+
+
+def _is_plain(embedding: nn.Embedding) -> bool:
+    return embedding.max_norm is None and not embedding.scale_grad_by_freq
 
 
 def attention(
@@ -116,7 +120,9 @@ class _Attention(torch.autograd.Function):
                 used_NTK = _kept(_rows(bits_BHTK, piece), num_dropped, query.dtype).mul_(used_NTK)
             _put(result_BHTD, piece, torch.bmm(used_NTK, _rows(value, piece)), boost(num_dropped))
         ctx.save_for_backward(query, key, value, probabilities_BHTK, bits_BHTK)
-        ctx.scale, ctx.num_dropped, ctx.bias_shape = scale, num_dropped, None if bias is None else bias.shape
+        ctx.scale, ctx.num_dropped = scale, num_dropped
+        # A decoder's attention to the encoder has a bias of zeros that nothing learns.
+        ctx.bias_shape = bias.shape if bias is not None and ctx.needs_input_grad[4] else None
         return result_BHTD.transpose(1, 2)
 
     @staticmethod

@@ -1,4 +1,6 @@
-"""Encoders: pretrained ones, small ones from nothing, and those that a run has saved; always in float32.
+"""Backbones: pretrained ones, small ones from nothing, and those that a run has saved; always in float32.
+
+Encoders, or encoder and decoder of the T5 family where both read the text.
 
 What is loaded is settled in ``models.data.backbone_files``. Only safetensors and JSON are read, only classes of
 transformers are built, and no weight is left to chance: what a checkpoint lacks is an error.
@@ -26,6 +28,7 @@ from transformers import (
     RobertaModel,
     T5Config,
     T5EncoderModel,
+    T5Model,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -39,7 +42,7 @@ NAMES_SHOWN = 3
 
 
 class TokenIds(NamedTuple):
-    """What an encoder must know of the records' tokenizer.
+    """What a backbone must know of the records' tokenizer.
 
     Args:
         vocab_size: Ids are below this.
@@ -55,61 +58,62 @@ class TokenIds(NamedTuple):
 
 
 class LoadedBackbone(NamedTuple):
-    """An encoder, and what a person should know of how it was loaded."""
+    """A backbone, and what a person should know of how it was loaded."""
 
     model: PreTrainedModel
     notices: tuple[str, ...]
 
 
 def pretrained_backbone(files: BackboneFiles, settings: TransformerSettings, *, converted_path: Path) -> LoadedBackbone:
-    """The encoder of a pretrained model, ready to be trained.
+    """A pretrained model, or its encoder alone, ready to be trained.
 
     Args:
         files: Which; what is missing of it is fetched where that is allowed.
-        settings: Dropout and gradient checkpointing.
+        settings: What of it reads the text, dropout and gradient checkpointing.
         converted_path: Folder for weights that come as ``.bin``.
 
     Raises:
-        SettingsInvalid: files are damaged or hold code, weights are missing, or it is no encoder. Not retried.
+        SettingsInvalid: files are damaged or hold code, weights are missing, or it cannot read so. Not retried.
         StoreUnavailable: the hub or the disk does not answer. Retried.
     """
     config = _read_config(files.folder)
     _set_dropout(config, settings.dropout)
     folder, notices = safe_weights(files, converted_path)
-    model, unused = _load(folder, config)
+    model, unused = _load(folder, config, settings.reads_with)
     if unused:
         notices += (f"{len(unused)} weights of {files.name} are not used ({_some(unused)})",)
     return LoadedBackbone(_prepared(model, settings), notices)
 
 
 def small_backbone(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
-    """The encoder of ``settings.small``, initialised with torch's random state as it is.
+    """The model of ``settings.small``, initialised with torch's random state as it is.
 
     Args:
-        settings: Family and sizes, longest sequence, dropout, gradient checkpointing.
+        settings: Family and sizes, what of it reads the text, longest sequence, dropout, gradient checkpointing.
         tokens: Ids of the records' tokenizer.
     """
     model = _small_t5(settings, tokens) if settings.small.family == "t5" else _small_roberta(settings, tokens)
     return _prepared(model, settings)
 
 
-def saved_backbone(folder: Path) -> PreTrainedModel:
-    """An encoder exactly as ``save_pretrained`` wrote it, for prediction.
+def saved_backbone(folder: Path, *, reads_with: str) -> PreTrainedModel:
+    """A backbone exactly as ``save_pretrained`` wrote it, for prediction.
 
     Args:
         folder: Holds config.json and model.safetensors.
+        reads_with: What of it reads the text.
 
     Raises:
         SettingsInvalid: the folder holds another model, or is damaged. Not retried.
     """
-    model, unused = _load(folder, _read_config(folder))
+    model, unused = _load(folder, _read_config(folder), reads_with)
     if unused:
-        raise SettingsInvalid(f"{folder} holds {len(unused)} weights that its encoder has not ({_some(unused)})")
+        raise SettingsInvalid(f"{folder} holds {len(unused)} weights that its model has not ({_some(unused)})")
     return model
 
 
 def hidden_width(model: PreTrainedModel) -> int:
-    """Width of the states that an encoder gives."""
+    """Width of the states that a backbone gives."""
     return int(model.config.hidden_size)
 
 
@@ -159,8 +163,9 @@ def _small_t5(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedMode
         eos_token_id=tokens.eos,
     )
     config.bos_token_id = tokens.bos
+    config.decoder_start_token_id = tokens.pad  # as T5 and CodeT5 have it; the decoder has as many layers
     _set_dropout(config, settings.dropout)
-    return T5EncoderModel(config)
+    return T5Model(config) if settings.reads_with == "encoder_decoder" else T5EncoderModel(config)
 
 
 def _prepared(model: PreTrainedModel, settings: TransformerSettings) -> PreTrainedModel:
@@ -194,30 +199,32 @@ def _set_dropout(config: PreTrainedConfig, rate: float) -> None:
             setattr(config, name, rate)
 
 
-def _encoder_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
+def _class_of(config: PreTrainedConfig, reads_with: str) -> type[PreTrainedModel]:
     kind = type(config)
-    encoder_class: Any
-    if kind in MODEL_FOR_TEXT_ENCODING_MAPPING:
-        encoder_class = MODEL_FOR_TEXT_ENCODING_MAPPING[kind]
+    backbone_class: Any
+    if reads_with == "encoder_decoder":
+        backbone_class = MODEL_MAPPING[kind]
+    elif kind in MODEL_FOR_TEXT_ENCODING_MAPPING:
+        backbone_class = MODEL_FOR_TEXT_ENCODING_MAPPING[kind]
     elif kind in MODEL_FOR_MASKED_LM_MAPPING and not config.is_encoder_decoder:
-        encoder_class = MODEL_MAPPING[kind]  # encoders that the list of text encoders leaves out, such as ModernBERT
+        backbone_class = MODEL_MAPPING[kind]  # encoders that the list of text encoders leaves out, such as ModernBERT
     else:
         raise SettingsInvalid(
             f"backbone: {config.model_type} is no text encoder; give one such as roberta, bert, t5 or modernbert"
         )
-    return cast("type[PreTrainedModel]", encoder_class)
+    return cast("type[PreTrainedModel]", backbone_class)
 
 
-def _load(folder: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, list[str]]:
-    """The encoder in ``folder``, in evaluation mode, and the names of weights that it has no use for."""
-    encoder_class = _encoder_class(config)
-    takes = inspect.signature(encoder_class.__init__).parameters
+def _load(folder: Path, config: PreTrainedConfig, reads_with: str) -> tuple[PreTrainedModel, list[str]]:
+    """The backbone in ``folder``, in evaluation mode, and the names of weights that it has no use for."""
+    backbone_class = _class_of(config, reads_with)
+    takes = inspect.signature(backbone_class.__init__).parameters
     # A pooling layer that no loss reaches would still be drawn to 0 by weight decay.
     options: dict[str, Any] = {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
     names = _tensor_names(folder)
     try:
         with only_errors_told():
-            loaded: Any = encoder_class.from_pretrained(
+            loaded: Any = backbone_class.from_pretrained(
                 str(folder),
                 config=config,
                 dtype=torch.float32,
@@ -236,11 +243,12 @@ def _load(folder: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, list
     missing = sorted(report["missing_keys"])
     if missing:
         raise SettingsInvalid(
-            f"backbone: {folder} lacks {len(missing)} weights of {encoder_class.__name__} ({_some(missing)}); give a "
+            f"backbone: {folder} lacks {len(missing)} weights of {backbone_class.__name__} ({_some(missing)}); give a "
             "complete checkpoint of this class"
         )
-    # A decoder is passed over by the encoder classes without a word.
-    unused = set(report["unexpected_keys"]) | {name for name in names if name.startswith("decoder.")}
+    # Weights of a decoder that a class has no use for are passed over without a word.
+    unread = {name for name in names if name.startswith("decoder.")} - model.state_dict().keys()
+    unused = set(report["unexpected_keys"]) | unread
     return _in_own_memory(model), sorted(unused)
 
 

@@ -1,4 +1,4 @@
-"""A pretrained or small encoder with pooling and a classification head.
+"""A pretrained or small backbone with pooling and a classification head.
 
 Shape letters: W windows, T tokens, H width, R records, C classes.
 """
@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from models.data.token_batches import TokenBatch
 from models.nn.token_pooling import POOLINGS
+from models.nn.token_states import READERS
 
 
 class ClassificationHead(nn.Module):
@@ -40,23 +41,26 @@ class SequenceClassifier(nn.Module):
     """Logits of records; those of a record's windows are averaged.
 
     Args:
-        backbone: Encoder that gives ``last_hidden_state``.
-        hidden_dim: Its width.
+        backbone: Gives the tokens' states.
+        hidden_dim: Their width.
+        reads_with: One of ``READERS``.
         pooling: One of ``POOLINGS``.
         dropout: Of the head; the backbone brings its own.
     """
 
-    def __init__(self, backbone: PreTrainedModel, hidden_dim: int, *, pooling: str, dropout: float) -> None:
+    def __init__(
+        self, backbone: PreTrainedModel, hidden_dim: int, *, reads_with: str, pooling: str, dropout: float
+    ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.token_states = READERS[reads_with]
         self.pooling = POOLINGS[pooling](hidden_dim)
         self.head = ClassificationHead(hidden_dim, dropout=dropout)
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """``(R, C)`` logits."""
         mask_WT = batch.mask_WT
-        # Without a mask where nothing is filled up: attention then has nothing to add.
-        states_WTH = self.backbone(input_ids=batch.ids_WT, attention_mask=mask_WT).last_hidden_state
+        states_WTH = self.token_states(self.backbone, batch.ids_WT, mask_WT)
         if mask_WT is None:
             mask_WT = torch.ones_like(batch.ids_WT, dtype=torch.bool)
         logits_WC = self.head(self.pooling(states_WTH, mask_WT)).float()

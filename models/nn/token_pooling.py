@@ -50,8 +50,21 @@ class AttentionPooling(nn.Module):
         return torch.bmm(shares_BT.to(states_BTH.dtype)[:, None], states_BTH)[:, 0]
 
 
+class LastTokenPooling(nn.Module):
+    """The state of the last token that is there: the token that ends a text, for every window ends with it."""
+
+    def __init__(self, hidden_dim: int) -> None:  # noqa: ARG002
+        super().__init__()
+
+    def forward(self, states_BTH: Tensor, mask_BT: Tensor) -> Tensor:
+        """``(B, H)``."""
+        last_B = mask_BT.sum(dim=1) - 1
+        return states_BTH[torch.arange(len(states_BTH), device=states_BTH.device), last_B]
+
+
 POOLINGS: dict[str, type[nn.Module]] = {
     "cls": FirstTokenPooling,
     "attention": AttentionPooling,
     "mean": MeanPooling,
+    "eos": LastTokenPooling,
 }

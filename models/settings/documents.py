@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.errors import SettingsInvalid
-from models.settings.flags import literal_values, member_models
+from models.settings.flags import literal_values, mapped_models, member_models
 
 S = TypeVar("S", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -145,7 +145,12 @@ def _locate(settings_class: type[BaseModel], error: ErrorDetails) -> tuple[Locat
     location: list[int | str] = []
     models: tuple[type[BaseModel], ...] = (settings_class,)
     holder = models
+    entries: tuple[type[BaseModel], ...] = ()  # what a mapping holds by keys of the person's own
     for item in error["loc"]:
+        if entries:
+            location.append(item)
+            holder, models, entries = entries, entries, ()
+            continue
         tagged = tuple(model for model in models if item in _tags(model))
         fields = [model.model_fields[item] for model in models if item in model.model_fields]
         if len(models) > 1 and tagged:
@@ -154,6 +159,7 @@ def _locate(settings_class: type[BaseModel], error: ErrorDetails) -> tuple[Locat
             location.append(item)
             holder = models
             models = tuple(inner for info in fields for inner in member_models(info.annotation))
+            entries = tuple(inner for info in fields for inner in mapped_models(info.annotation))
         elif models and error["type"] == "extra_forbidden":
             location.append(item)
             holder = models
@@ -171,6 +177,9 @@ def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
 
 def _expectation(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if detail["type"] == "too_short":
+        count = detail.get("ctx", {}).get("min_length", 1)
+        return f"at least {count} item{'s' if count > 1 else ''}"
     message = message.removeprefix("Input should be ").removeprefix("Input should ")
     return message.split(", unable to")[0]
 

@@ -156,6 +156,12 @@ def inner_metadata(annotation: Any) -> tuple[Any, ...]:
     return ()
 
 
+def mapped_models(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The settings classes that a ``dict[str, X]`` holds."""
+    values = get_args(annotation)[1:] if is_mapping(annotation) else ()
+    return tuple(model for value in values for model in member_models(value))
+
+
 def member_models(annotation: Any) -> tuple[type[BaseModel], ...]:
     """The settings classes among the members of an annotation."""
     return tuple(m for m in union_members(annotation) if isinstance(m, type) and issubclass(m, BaseModel))

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.settings.fields import INCIDENTAL, NAMED_INPUT, InputPath, Settings
+from models.settings.fields import INCIDENTAL, InputPath
+from models.settings.tokenizing import Tokenizing
 
 TrimmingStrategy = Literal["window", "head", "head_tail", "whole"]
-TOKENIZER_FOLDER = "tokenizer"
-"""Where the job leaves the tokenizer of its records, beside them."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class PreprocessSettings(Settings):
+class PreprocessSettings(Tokenizing):
     """Turn a folder of raw functions into records, one file per split."""
 
     kind: Literal["preprocess"] = "preprocess"
@@ -23,17 +22,9 @@ class PreprocessSettings(Settings):
     """Folder with train, valid and test as .jsonl or .jsonl.gz (fields func, target, project, commit_id, idx)."""
     source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "codexglue"
     """Name written into each record's metadata and, in capitals, into its id."""
-    tokenizer: Annotated[str | None, NAMED_INPUT] = None
-    """Hub name or folder of a fast tokenizer; empty: a byte-level BPE is trained on the training split."""
-    tokenizer_revision: str | None = None
-    """Commit of the tokenizer on the hub; only with a hub name."""
-    vocab_size: Annotated[int, Field(ge=300, le=65000)] = 6000
-    """Entries of the BPE trained when no tokenizer is given."""
     splits: Literal["given", "by_group"] = "given"
     """Rows of one commit (or cluster of near copies, where none is known): left in the splits they come in and warned
     about, or kept by the last of train, valid and test that has any, and dropped from the others."""
-    max_seq_len: Annotated[int, Field(ge=8, le=16384)] = 512
-    """Longest token sequence kept, special tokens included [tokens]."""
     collapse_whitespace: bool = True
     """Tokenise with runs of whitespace as one blank; offsets still index the raw code, and the parser sees raw code."""
     trimming: TrimmingStrategy = "window"
@@ -54,7 +45,5 @@ class PreprocessSettings(Settings):
     """Memory the recommended batch size must fit into [GiB]; 16 is a T4."""
     quick_test: bool = False
     """Only the first 100 usable records of each split (recorded)."""
-    allow_network: Annotated[bool, INCIDENTAL] = False
-    """Let a hub name be fetched; off: only folders and the local cache."""
     num_workers: Annotated[NonNegativeInt, INCIDENTAL] = 0
     """Worker processes; 0: one per core [processes]."""

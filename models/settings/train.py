@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from models.settings.fields import IN_BUILD_KEY, INCIDENTAL, InputPath, Settings
 from models.settings.gnn import GnnSettings
-from models.settings.preprocess import TOKENIZER_FOLDER
+from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.transformer import TransformerSettings
 
 ModelSettings = Annotated[GnnSettings | TransformerSettings, Field(discriminator="kind")]

@@ -103,11 +103,17 @@ class GraphObjective(Classification[GraphExamples]):
         """Graphs of the records at ``path``.
 
         Raises:
-            DataInvalid: no record, or a node id beyond the vocabulary. Not retried.
+            DataInvalid: no record, none with a graph, or a node id beyond the vocabulary. Not retried.
         """
         table = open_records(path)
         if len(table) == 0:
             raise DataInvalid(path, "holds no record; training needs at least one")
+        if not len(table.node_ids):
+            raise DataInvalid(
+                path,
+                "no record has a syntax graph (those of findings have none); expected records of the preprocess job, "
+                "or model.kind transformer for these",
+            )
         largest = int(np.max(table.node_ids, initial=0))
         if largest >= self.settings.vocab_size:
             raise DataInvalid(path, f"node id {largest} is beyond model.vocab_size={self.settings.vocab_size}")

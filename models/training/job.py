@@ -1,4 +1,4 @@
-"""The ``train`` job: put a run together, resume it, fit, and leave the best weights with their history."""
+"""The ``train`` job: put a run together, resume it, fit, and leave the best weights, their history and scores."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(settings: TrainSettings, context: JobContext, *, objective_class: type[O
     trainer = assemble(settings, context, accelerator, objective_class)
     record = resume(trainer, started)
     context.events.notice(f"on {compute.device}, mixed precision {compute.precision}, {compute.num_ranks} rank(s)")
-    for notice in trainer.objective.notices:
+    for notice in (*trainer.objective.notices, *trainer.stateful.schedule.notices):
         context.events.notice(notice, "warning")
     position = trainer.fit()
     record |= _record_of(trainer)
@@ -64,6 +64,7 @@ def run(settings: TrainSettings, context: JobContext, *, objective_class: type[O
     files: tuple[str, ...] = ()
     if context.rank == 0:
         files = export_best(settings, trainer, numbers)
+        files += (_predict(trainer, trainer.val, "valid"),)
         if settings.test_data is not None:
             files += _predict_test(settings, trainer, context)
     return JobResult(numbers=numbers, files=files, record=record)
@@ -199,9 +200,14 @@ def _predict_test(settings: TrainSettings, trainer: Trainer, context: JobContext
         run_key=run_key(settings),
     )
     limit = QUICK_TEST_RECORDS if settings.quick_test else None
-    examples = trainer.objective.load(path, limit=limit)
+    return (_predict(trainer, trainer.objective.load(path, limit=limit), "test"),)
+
+
+def _predict(trainer: Trainer, examples: Examples, split: str) -> str:
+    """The file with the scores of these records by the weights that the model holds."""
+    trainer.context.events.phase("eval")
     budget = trainer.position.micro_budget
-    return (write_predictions(trainer.objective, examples, "test", context, trainer.accelerator, budget=budget),)
+    return write_predictions(trainer.objective, examples, split, trainer.context, trainer.accelerator, budget=budget)
 
 
 def _adamw(model: nn.Module, settings: Optimisation) -> torch.optim.AdamW:
@@ -246,6 +252,7 @@ def _numbers(settings: TrainSettings, position: Position, trainer: Trainer) -> d
         "num_parameters": sum(p.numel() for p in trainer.stateful.model.parameters()),
         "quick_test": settings.quick_test,
         "sample_digest": position.sample_digest,
+        "schedule": trainer.stateful.schedule.facts,
         **trainer.objective.facts(trainer.train),
     }
 

@@ -13,6 +13,7 @@ from models.training.objective import Story
 
 POOLED = {
     "cls": "states[:, 0]",
+    "eos": "states[torch.arange(len(states)), mask.sum(1) - 1]",
     "mean": "(states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)",
     "attention": (
         '((states @ head["pooling.score.weight"].T)[..., 0].masked_fill(mask == 0, -torch.inf).softmax(1)'
@@ -20,6 +21,15 @@ POOLED = {
     ),
 }
 """Each pooling as one line over ``states`` and ``mask``."""
+STATES = {
+    "encoder": "backbone(ids, attention_mask=mask).last_hidden_state",
+    "encoder_decoder": (
+        "backbone(\n"
+        "        ids, attention_mask=mask, decoder_input_ids=backbone._shift_right(ids), decoder_attention_mask=mask\n"
+        "    ).last_hidden_state"
+    ),
+}
+"""How each reader gives states, over ``ids`` and ``mask``."""
 
 CARD = """---
 library_name: transformers
@@ -28,37 +38,38 @@ tags: [code, vulnerability-detection, text-classification]
 
 # {title}
 
-Says of a C function how likely it is to be called vulnerable by the labels it was trained on. Trained by Codewarden.
+Says of a piece of code how likely its label is 1, by the labels it was trained on: a vulnerable function, or a true
+finding. Trained by Codewarden.
 
 ## Load it
 
-`model.safetensors` and `config.json` are the encoder, for `transformers`; `head.safetensors` holds pooling and head;
+`model.safetensors` and `config.json` are the backbone, for `transformers`; `head.safetensors` holds pooling and head;
 the tokenizer's files are beside them. Nothing else is needed:
 
 ```python
 import torch
 from safetensors.torch import load_file
 from torch.nn.functional import gelu, linear
-from transformers import AutoTokenizer, {encoder}
+from transformers import AutoTokenizer, {backbone}
 
 folder = "."  # where this file lies
-encoder = {encoder}.from_pretrained(folder{arguments}).eval()
+backbone = {backbone}.from_pretrained(folder{arguments}).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 head = load_file(f"{{folder}}/head.safetensors")
 
 
 @torch.no_grad()
-def vulnerable(code):
+def probability(code):
     tokens = tokenizer({text}, truncation=True, max_length={max_seq_len}, return_tensors="pt")
-    mask = tokens["attention_mask"]
-    states = encoder(tokens["input_ids"], attention_mask=mask).last_hidden_state
+    ids, mask = tokens["input_ids"], tokens["attention_mask"]
+    states = {states}
     pooled = {pooled}
     hidden = gelu(linear(pooled, head["head.dense.weight"], head["head.dense.bias"]))
     logits = linear(hidden, head["head.out.weight"], head["head.out.bias"])
     return float(logits.softmax(-1)[0, 1])
 ```
 
-This reads the first {max_seq_len} tokens of a function.{windows}
+This reads the first {max_seq_len} tokens.{windows}
 The threshold that goes with the scores is chosen on validation by the evaluate job; 0.5 is only the larger score.
 
 ## What it began from
@@ -82,8 +93,8 @@ The settings that decided the weights, each input by the sha256 of its content:
 
 ## Limits
 
-- Labels of vulnerability data sets are partly wrong; the model learned these labels, not vulnerability.
-- It sees one function without its callers, and of a long one only what the settings above keep.
+- Labels of security data sets are partly wrong; the model learned these labels, not security.
+- It sees one piece of code without what calls or surrounds it, and of a long one only what the settings above keep.
 - Scores from other projects, languages or tokenizers than the training data's mean nothing until measured.
 """
 
@@ -99,11 +110,12 @@ def model_card(backbone: PreTrainedModel, settings: TransformerSettings, story: 
             f"{settings.window_overlap:.1%} of their length, their logits averaged."
         )
     return CARD.format(
-        title=f"{backbone.config.model_type} encoder with a head for vulnerable functions",
-        encoder=type(backbone).__name__,
+        title=f"{backbone.config.model_type} {settings.reads_with.replace('_', ' and ')} with a head for two classes",
+        backbone=type(backbone).__name__,
         arguments=", add_pooling_layer=False" if _has_pooling_layer(backbone) else "",
         text='" ".join(code.split())' if records and records["collapse_whitespace"] else "code",
         max_seq_len=settings.max_seq_len,
+        states=STATES[settings.reads_with],
         pooled=POOLED[settings.pooling],
         windows=windows,
         origin=_origin(facts, story.question["model"]["backbone"]),
@@ -117,7 +129,7 @@ def _origin(facts: dict[str, Any], backbone: str) -> str:
     if not facts["pretrained"]:
         return f"A {facts['identity']} ({facts['reason']})."
     if facts["identity"] == "folder":
-        return f"A pretrained {facts['family']} encoder, from a folder with the content `sha256:{backbone}`."
+        return f"A pretrained {facts['family']} model, from a folder with the content `sha256:{backbone}`."
     return f"`{facts['identity']}`."
 
 

@@ -1,4 +1,4 @@
-"""A trained sequence classifier as others load it: encoder in the ecosystem's form, head, tokenizer and card."""
+"""A trained sequence classifier as others load it: backbone in the ecosystem's form, head, tokenizer and card."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def load_head(model: SequenceClassifier, folder: Path) -> None:
 
 
 def _head_tensors(model: SequenceClassifier) -> dict[str, Tensor]:
-    """Everything that is not the encoder."""
+    """Everything that is not the backbone."""
     return {
         f"{part}.{name}": tensor
         for part in ("pooling", "head")

@@ -8,7 +8,7 @@ from models.jobs.contract import MANIFEST_FILE, JobContext, JobResult
 from models.jobs.keys import run_key
 from models.jobs.registry import train_settings_of
 from models.settings.predict import PredictSettings
-from models.store.manifest import verify_manifest
+from models.store.manifest import read_manifest, verify_manifest
 from models.training.objective import Objective
 from models.training.process import open_process
 from models.training.scoring import open_sealed, write_predictions
@@ -27,6 +27,8 @@ def run(settings: PredictSettings, context: JobContext, *, objective_class: type
     if not (settings.model_run / MANIFEST_FILE).exists():
         raise SettingsInvalid(f"model_run: {settings.model_run} is not finished (no {MANIFEST_FILE}); finish it first")
     verify_manifest(settings.model_run)
+    model_manifest = read_manifest(settings.model_run)
+    assert model_manifest is not None
     trained = train_settings_of(settings)
     accelerator = open_process(resolved_compute(settings), context)
     objective = objective_class.trained(trained.model, settings.model_run)
@@ -49,4 +51,9 @@ def run(settings: PredictSettings, context: JobContext, *, objective_class: type
         examples = objective.load(path, limit=None)
         files.append(write_predictions(objective, examples, "test", context, accelerator, budget=objective.budget))
         counts["test"] = len(examples)
-    return JobResult(numbers={"num_records": counts, "model_kind": trained.model.kind}, files=tuple(files))
+    numbers = {
+        "num_records": counts,
+        "model_kind": trained.model.kind,
+        "model_run_key": model_manifest.run_key,
+    }
+    return JobResult(numbers=numbers, files=tuple(files))

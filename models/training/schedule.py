@@ -1,4 +1,4 @@
-"""Learning rate over time. What a schedule remembers is in the checkpoint."""
+"""Learning rate over time. What a schedule remembers is in the checkpoint. Those that warm up are in ``warmup.py``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 
 class Schedule(Protocol):
-    """Sets the learning rate of an optimiser."""
+    """Sets the learning rate of an optimiser.
+
+    Attributes:
+        facts: What the result says of it; small JSON values.
+        notices: What a person must be told of it before training begins.
+    """
+
+    facts: dict[str, Any]
+    notices: tuple[str, ...]
 
     def after_step(self) -> None:
         """One optimiser step was done."""
@@ -33,6 +41,8 @@ class Plateau:
 
     def __init__(self, optimizer: Optimizer, *, factor: float, patience: int) -> None:
         self._schedule = ReduceLROnPlateau(optimizer, mode="max", factor=factor, patience=patience)
+        self.facts: dict[str, Any] = {"shape": "plateau"}
+        self.notices: tuple[str, ...] = ()
 
     def after_step(self) -> None:
         """Nothing: it moves at evaluations only."""
@@ -55,10 +65,14 @@ class Stepwise:
 
     Args:
         schedule: Warm-up, decay …; its state must be JSON.
+        facts: What the result says of it.
+        notices: What a person must be told of it.
     """
 
-    def __init__(self, schedule: LRScheduler) -> None:
+    def __init__(self, schedule: LRScheduler, *, facts: dict[str, Any], notices: tuple[str, ...]) -> None:
         self._schedule = schedule
+        self.facts = facts
+        self.notices = notices
 
     def after_step(self) -> None:
         """Set the rate of the next step."""

@@ -1,4 +1,4 @@
-"""The transformer as the engine sees it: token windows, micro-batches under a budget of tokens, linear warm-up."""
+"""The transformer as the engine sees it: token windows, micro-batches under a budget of tokens, a warmed-up rate."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 from torch.optim import Optimizer
-from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+from transformers import PreTrainedModel
 
-from models.data.backbone_files import BackboneChoice, check_tokenizer, choose_backbone, fetch_backbone
+from models.data.backbone_files import BackboneChoice, choose_backbone, fetch_backbone
 from models.data.columnar import RecordTable, open_records
 from models.data.record_tokenizer import RecordTokenizer
 from models.data.token_batches import Reading, TokenStore
-from models.errors import BuildDiffers, DataInvalid
+from models.data.tokenizer_agreement import check_tokenizer
+from models.errors import BuildDiffers, DataInvalid, SettingsInvalid
 from models.jobs.contract import JobContext
 from models.jobs.layout import BUILD_FILE
 from models.nn.attention import use_own_kernels
@@ -29,14 +30,15 @@ from models.nn.backbones import (
     small_backbone,
 )
 from models.nn.sequence_classifier import SequenceClassifier
-from models.settings.preprocess import TOKENIZER_FOLDER
+from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.train import TrainSettings
 from models.settings.transformer import TransformerSettings
 from models.training.classification import Classification
 from models.training.model_folder import HEAD_FILE, MODEL_FOLDER, folder_files, load_head
 from models.training.objective import Story
 from models.training.order import Indices, cut_by_area
-from models.training.schedule import Schedule, Stepwise
+from models.training.schedule import Schedule
+from models.training.warmup import warmed_up
 
 CONVERTED_FOLDER = "backbones"
 """Under the run root: weights that came as .bin, as safetensors."""
@@ -74,13 +76,13 @@ class TokenExamples:
 
 
 class TransformerObjective(Classification[TokenExamples]):
-    """Classify functions by their tokens.
+    """Classify texts by their tokens.
 
     Args:
         settings: Backbone, pooling, reading and optimisation.
         tokenizer: The tokenizer that made the records.
-        backbone: The encoder.
-        identity: What the encoder began from, for the result.
+        backbone: What reads them.
+        identity: What the backbone began from, for the result.
         notices: What a person must be told.
     """
 
@@ -103,7 +105,11 @@ class TransformerObjective(Classification[TokenExamples]):
         self._identity = identity
         use_own_kernels(backbone)
         self.model = SequenceClassifier(
-            backbone, hidden_width(backbone), pooling=settings.pooling, dropout=settings.dropout
+            backbone,
+            hidden_width(backbone),
+            reads_with=settings.reads_with,
+            pooling=settings.pooling,
+            dropout=settings.dropout,
         )
 
     @classmethod
@@ -111,7 +117,8 @@ class TransformerObjective(Classification[TokenExamples]):
         """Pretrained weights where they can be had, else the small encoder; a new head on either.
 
         Raises:
-            SettingsInvalid: no backbone where one is required, or one that does not fit the records. Not retried.
+            SettingsInvalid: no backbone where one is required, or one that does not fit records or settings. Not
+                retried.
             BuildDiffers: what is at hand is not what was settled on when the run was named. Not retried.
             StoreUnavailable: the hub did not answer for weights that were settled on. Retried.
         """
@@ -119,6 +126,7 @@ class TransformerObjective(Classification[TokenExamples]):
         assert isinstance(model, TransformerSettings)
         assert settings.tokenizer is not None
         tokenizer = RecordTokenizer.read(settings.tokenizer)
+        _check_ending(model, tokenizer)
         choice = choose_backbone(model)
         _check_planned(choice, context.run_path)
         if choice.files is None:
@@ -136,10 +144,11 @@ class TransformerObjective(Classification[TokenExamples]):
         """The best model of a finished run.
 
         Raises:
-            ObjectCorrupt: its head does not fit its encoder. Not retried.
+            ObjectCorrupt: its head does not fit its backbone. Not retried.
         """
         folder = run_path / MODEL_FOLDER
-        objective = cls(settings, RecordTokenizer.read(folder), saved_backbone(folder), identity={})
+        backbone = saved_backbone(folder, reads_with=settings.reads_with)
+        objective = cls(settings, RecordTokenizer.read(folder), backbone, identity={})
         load_head(objective.model, folder)
         return objective
 
@@ -149,6 +158,7 @@ class TransformerObjective(Classification[TokenExamples]):
         Raises:
             DataInvalid: no record, a token id beyond the vocabulary, or records of another tokenizer. Not retried.
         """
+        self._check_reading(path)
         table = open_records(path)
         if len(table) == 0:
             raise DataInvalid(path, "holds no record; training needs at least one")
@@ -163,7 +173,6 @@ class TransformerObjective(Classification[TokenExamples]):
         settings = self.settings
         reading = Reading(settings.max_seq_len, settings.max_windows, settings.window_overlap)
         store = TokenStore(table, self.tokenizer.special, reading)
-        self._check_reading(path)
         misfit = store.first_misfit()
         if misfit is not None:
             raise DataInvalid(
@@ -188,10 +197,15 @@ class TransformerObjective(Classification[TokenExamples]):
         return settings
 
     def schedule(self, optimizer: Optimizer, *, num_steps: int) -> Schedule:
-        """Linear warm-up, then linearly to 0 at the last step there can be."""
-        num_warmup_steps = round(self.settings.warmup_ratio * num_steps)
-        warmed = get_linear_schedule_with_warmup(optimizer, num_warmup_steps, num_steps)  # type: ignore[no-untyped-call]
-        return Stepwise(warmed)
+        """As the settings say, over all steps there can be."""
+        settings = self.settings
+        return warmed_up(
+            optimizer,
+            settings.schedule,
+            warmup_ratio=settings.warmup_ratio,
+            warmup_steps=settings.warmup_steps,
+            num_steps=num_steps,
+        )
 
     def facts(self, examples: TokenExamples) -> dict[str, Any]:
         """What was trained, and how much of the records it reads."""
@@ -202,10 +216,11 @@ class TransformerObjective(Classification[TokenExamples]):
             "share_of_kept_tokens_read": round(num_read / examples.num_tokens, 4),
         }
         reading |= {"records": self.tokenizer.reading}
-        return {"backbone": self._identity | {"pooling": self.settings.pooling} | reading}
+        read_by = {"reads_with": self.settings.reads_with, "pooling": self.settings.pooling}
+        return {"backbone": self._identity | read_by | reading}
 
     def export(self, weights: bytes, run_path: Path, story: Story) -> dict[str, bytes]:  # noqa: ARG002
-        """The ecosystem's form: encoder by ``save_pretrained``, tokenizer, head and model card in one folder."""
+        """The ecosystem's form: backbone by ``save_pretrained``, tokenizer, head and model card in one folder."""
         return folder_files(self.model, self.tokenizer, self.settings, story)
 
     def logits(self, examples: TokenExamples, records: Indices) -> Tensor:
@@ -222,6 +237,15 @@ def _identity(choice: BackboneChoice) -> dict[str, Any]:
         "pretrained": choice.files is not None,
         "reason": choice.reason,
     }
+
+
+def _check_ending(settings: TransformerSettings, tokenizer: RecordTokenizer) -> None:
+    """Refuse to pool by the token that ends a text where there is none."""
+    if settings.pooling == "eos" and len(tokenizer.special.suffix) == 0:
+        raise SettingsInvalid(
+            f"pooling eos: the tokenizer in {tokenizer.folder} puts no token behind a text; give another pooling, or "
+            "preprocess with a tokenizer that ends texts (as RoBERTa's and CodeT5's do)"
+        )
 
 
 def _check_planned(choice: BackboneChoice, run_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_every_field_has_a_widget_that_a_person_can_use(fields):
 @pytest.mark.server
 def test_choices_are_lists_and_numbers_say_their_bounds_and_units(fields):
     choices = {place: field["enum"] for place, field in fields.items() if "enum" in field}
-    assert choices["transformer", "pooling"] == ["cls", "attention", "mean"]
+    assert choices["transformer", "pooling"] == ["cls", "attention", "mean", "eos"]
     assert choices["transformer", "pretrained"] == ["auto", "required", "off"]
     assert choices["compute", "precision"] == ["auto", "off", "bf16", "fp16"]
     assert choices["where",] == ["local"]

@@ -319,7 +319,7 @@ def test_when_one_model_fails_the_work_of_the_other_is_kept(server, program_run,
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    (error,) = [line for line in done.stderr.splitlines() if line.startswith("SettingsInvalid: ")]
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("WeightsMissing: ")]
     assert "nobody/has-this" in error
     (kept,) = (Path(tiny["runs"]) / "train").glob("gnn_*_s45_*/*")
     assert (kept / "manifest.json").exists()

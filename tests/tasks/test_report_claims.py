@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.report_claims import caveats_of, duels_of, findings_of, verdict_of, verdicts_of
+from tasks.report_claims import caveats_of, duels_of, findings_of, split_title, verdict_of, verdicts_of
 
 
 def comparison(model, against, metric, difference, *, shown):
@@ -39,6 +39,7 @@ def evaluation():
         "splits": {"test": measured},
         "test_opened": True,
         "settings": {"num_resamples": 10},
+        "words": {"positive": "vulnerable", "group": "commits", "one_group": "commit"},
     }
 
 
@@ -93,3 +94,17 @@ def test_every_weakness_of_a_split_is_said(evaluation):
     assert "optimistic" in chosen
     assert "7 of 100 records share a commit with training" in leak
     assert "raise num_resamples" in few
+
+
+@pytest.mark.parametrize(
+    ("split", "title"),
+    [("valid", "Validation"), ("test", "Sealed test"), ("test_chef", "Sealed test: chef")],
+)
+def test_a_split_has_a_readable_title(split, title):
+    assert split_title(split) == title
+
+
+def test_validation_is_optimistic_even_where_no_threshold_was_chosen_on_it(evaluation):
+    evaluation["splits"]["valid"] = evaluation["splits"].pop("test")
+    (caveat,) = caveats_of(evaluation, "valid")
+    assert "stopped by these records" in caveat

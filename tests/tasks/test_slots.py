@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.errors import CodewardenError, JobCrashed, JobRefused
 from tasks.slots import run_chains
+from tasks.supervision import SupervisorEnding
 
 
 class Job:
@@ -58,7 +59,7 @@ def chain(name, num_jobs, heard):
 
 def run(hand, lengths, num_slots, heard=None):
     chains = {name: chain(name, num_jobs, [] if heard is None else heard) for name, num_jobs in lengths.items()}
-    return run_chains(chains, hand.submit, num_slots=num_slots)
+    return run_chains(chains, hand.submit, num_slots=num_slots).of_all()
 
 
 def in_thread(function, *arguments):
@@ -134,3 +135,30 @@ def test_a_failure_that_is_not_ours_is_not_held_back():
 
     with pytest.raises(ValueError, match="a bug"):
         outcome.result(timeout=5)
+
+
+def test_failures_are_kept_beside_the_results_and_each_end_is_told():
+    failure, hand, told = JobCrashed("a bug"), Hand(), []
+    hand.failing["b0"] = failure
+    chains = {name: chain(name, 1, []) for name in ("a", "b", "c")}
+
+    def listen(name, outcomes):
+        told.append((name, sorted(outcomes.results), sorted(outcomes.failures)))
+
+    outcome = in_thread(lambda: run_chains(chains, hand.submit, num_slots=1, on_end=listen))
+    for name in ("a0", "b0", "c0"):
+        hand.end(name)
+
+    outcomes = outcome.result(timeout=5)
+    assert (list(outcomes.results), outcomes.failures) == (["a", "c"], {"b": failure})
+    assert told == [("a", ["a"], []), ("b", ["a"], ["b"]), ("c", ["a", "c"], ["b"])]
+
+
+def test_no_chain_is_begun_once_this_process_is_being_ended():
+    hand = Hand({"a0": SupervisorEnding("told to end")})
+    outcome = in_thread(run, hand, {"a": 1, "b": 1, "c": 1}, 1)
+    hand.end("a0")
+
+    with pytest.raises(SupervisorEnding):
+        outcome.result(timeout=5)
+    assert hand.log == ["+a0", "-a0"]

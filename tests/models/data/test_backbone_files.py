@@ -19,17 +19,14 @@ from tokenizers import Tokenizer
 
 from models.data.backbone_files import (
     BackboneFiles,
-    allows_fp16,
-    check_tokenizer,
     choose_backbone,
     fetch_backbone,
-    max_positions,
     weights_files,
 )
 from models.data.model_hub import ModelHub
-from models.data.tokenizer_files import init_safe_tokenizer, save_tokenizer, train_tokenizer
+from models.data.tokenizer_files import save_tokenizer
 from models.errors import SettingsInvalid, StoreUnavailable
-from models.settings.transformer import CODEBERT, PINNED_REVISIONS, TransformerSettings
+from models.settings.transformer import CODEBERT, PINNED_REVISIONS, SmallEncoder, TransformerSettings
 
 NAME = "lab/tiny"
 COMMIT, OTHER_COMMIT = "a" * 40, "b" * 40
@@ -73,10 +70,6 @@ def cache(tmp_path: Path, tokenizer: Tokenizer) -> Path:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT)
     return tmp_path / "hub"
-
-
-def files_of(folder: Path, **config: Any) -> BackboneFiles:
-    return BackboneFiles(str(folder), folder, None, {**CONFIG, **config})
 
 
 # What is chosen offline.
@@ -133,11 +126,38 @@ def test_off_takes_the_small_encoder_whatever_there_is(folder: Path) -> None:
     assert (choice.family, choice.identity) == ("t5", "small t5, trained from nothing")
 
 
-def test_a_required_name_that_is_nowhere_is_refused_with_the_three_remedies(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [(NAME, "--model.allow-network true and --model.revision COMMIT "), (CODEBERT, "--model.allow-network true ")],
+)
+def test_a_required_name_that_is_nowhere_is_refused_in_one_line_with_both_remedies(
+    name: str, flags: str, tmp_path: Path
+) -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        choose_backbone(asked(pretrained="required"), ModelHub(cache_path=tmp_path))
-    for part in (NAME, "path of a folder", "--model.allow-network", "--model.pretrained auto or off"):
-        assert part in str(caught.value)
+        choose_backbone(asked(backbone=name, pretrained="required"), ModelHub(cache_path=tmp_path))
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (
+        name,
+        f"Fetch it once with {flags}(",
+        "path of a folder",
+        "or train a small encoder from nothing with",
+    ):
+        assert part in message
+    assert message.endswith("--model.pretrained off")
+
+
+def test_a_small_encoder_without_a_decoder_does_not_stand_in_for_one_that_reads_with_it(tmp_path: Path) -> None:
+    settings = asked(reads_with="encoder_decoder", pooling="eos")
+    with pytest.raises(SettingsInvalid, match=rf"no weights of {NAME} .* small encoder is a roberta: .* to t5, or"):
+        choose_backbone(settings, ModelHub(cache_path=tmp_path))
+    with_t5 = settings.model_copy(update={"small": SmallEncoder(family="t5")})
+    assert choose_backbone(with_t5, ModelHub(cache_path=tmp_path)).identity == "small t5, trained from nothing"
+
+
+def test_the_config_is_checked_against_the_settings(folder: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"config\.json is of roberta"):
+        choose_backbone(asked(backbone=str(folder), reads_with="encoder_decoder", pooling="eos"))
 
 
 @pytest.mark.parametrize("removed", ["model.safetensors", "tokenizer.json"])
@@ -200,25 +220,6 @@ def test_an_index_that_leads_elsewhere_or_is_damaged_is_refused(folder: Path, in
         choose_backbone(asked(backbone=str(folder)))
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"model_type": "own_kind", "auto_map": {"AutoConfig": "code.Config"}}, "brings its own code"),
-        ({"vocab_size": 500}, "no model_type"),
-        ({**CONFIG, "quantization_config": {"quant_method": "gptq"}}, "sets quantization_config"),
-    ],
-)
-def test_a_config_that_cannot_be_used_is_refused(folder: Path, config: dict[str, Any], message: str) -> None:
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(SettingsInvalid, match=message):
-        choose_backbone(asked(backbone=str(folder)))
-
-
-def test_code_beside_a_class_of_transformers_is_left_alone(folder: Path) -> None:
-    (folder / "config.json").write_text(json.dumps({**CONFIG, "auto_map": {"AutoModel": "code.Model"}}))
-    assert choose_backbone(asked(backbone=str(folder))).family == "roberta"
-
-
 def test_a_damaged_config_is_named(folder: Path) -> None:
     (folder / "config.json").write_text("{")
     with pytest.raises(SettingsInvalid, match=r"config\.json cannot be read"):
@@ -228,38 +229,6 @@ def test_a_damaged_config_is_named(folder: Path) -> None:
 def test_a_revision_of_a_folder_is_refused(folder: Path) -> None:
     with pytest.raises(SettingsInvalid, match="revision belongs to a name"):
         choose_backbone(asked(backbone=str(folder), revision=COMMIT))
-
-
-def test_a_sequence_beyond_the_positions_is_refused_with_the_largest(folder: Path) -> None:
-    choose_backbone(asked(backbone=str(folder), max_seq_len=512))
-    with pytest.raises(SettingsInvalid, match=r"max_seq_len 513 is beyond the positions of .*; give 512 or less"):
-        choose_backbone(asked(backbone=str(folder), max_seq_len=513))
-
-
-@pytest.mark.parametrize(
-    ("config", "largest"),
-    [
-        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
-        ({"model_type": "roberta", "max_position_embeddings": 514}, 512),
-        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 0}, 513),
-        ({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
-        ({"model_type": "t5", "n_positions": 512}, None),
-    ],
-)
-def test_the_longest_sequence_is_what_the_table_of_positions_leaves(
-    config: dict[str, Any], largest: int | None
-) -> None:
-    assert max_positions(config) == largest
-
-
-def test_only_t5_families_refuse_fp16() -> None:
-    assert [allows_fp16(family) for family in ("roberta", "bert", "t5", "mt5", "umt5")] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
 
 
 # The hub.
@@ -392,87 +361,3 @@ def test_weights_that_were_settled_on_are_waited_for(hub: ModelHub, tmp_path: Pa
     with pytest.raises(StoreUnavailable, match="does not answer") as caught:
         fetch_backbone(files, ONLINE, away)
     assert caught.value.retryable
-
-
-# Tokenizers.
-
-
-def test_the_tokenizer_that_made_the_records_fits(folder: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    save_tokenizer(tokenizer.to_str(), tmp_path / "records")
-    check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_the_same_vocabulary_and_merges_without_a_definition_fit(
-    folder: Path, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    save_tokenizer(tokenizer.to_str(), tmp_path / "records")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).unlink()
-    tokenizer.model.save(str(folder))
-    choose_backbone(asked(backbone=str(folder)))
-    check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_tokens_that_only_one_of_them_has_are_tolerated(folder: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    richer = Tokenizer.from_str(tokenizer.to_str())
-    richer.add_special_tokens(["<extra_id_0>"])
-    save_tokenizer(richer.to_str(), tmp_path / "richer")
-    size = richer.get_vocab_size()
-    check_tokenizer(files_of(folder, vocab_size=size), tmp_path / "richer")
-
-    save_tokenizer(richer.to_str(), folder)
-    save_tokenizer(tokenizer.to_str(), tmp_path / "records")
-    check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_another_vocabulary_is_refused_with_what_differs_and_what_to_do(
-    folder: Path, functions: list[str], tmp_path: Path
-) -> None:
-    save_tokenizer(train_tokenizer(functions[:4], 400).to_str(), tmp_path / "records")
-    with pytest.raises(SettingsInvalid, match=rf"have another id \(the first is .*--tokenizer {folder}"):
-        check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_an_id_that_means_another_token_is_refused(folder: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    last = max(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
-    document = json.loads(tokenizer.to_str())
-    number = document["model"]["vocab"].pop(last)
-    document["model"]["vocab"]["another"] = number
-    document["model"]["merges"] = [pair for pair in document["model"]["merges"] if "".join(pair) != last]
-    save_tokenizer(json.dumps(document), tmp_path / "records")
-    with pytest.raises(SettingsInvalid, match=rf"1 ids mean another token \(the first is {number}: 'another'"):
-        check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_equal_vocabularies_that_read_code_otherwise_are_refused(
-    folder: Path, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    document = json.loads(tokenizer.to_str())
-    document["normalizer"] = {"type": "Lowercase"}
-    save_tokenizer(json.dumps(document), tmp_path / "records")
-    with pytest.raises(SettingsInvalid, match=r"in the records and .* in the backbone"):
-        check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_ids_beyond_the_vocabulary_are_refused(folder: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    save_tokenizer(tokenizer.to_str(), tmp_path / "records")
-    with pytest.raises(SettingsInvalid, match=r"embeddings for 490 ids, and its tokenizer.s go up to 499; .* pair"):
-        check_tokenizer(files_of(folder, vocab_size=490), tmp_path / "records")
-
-
-def test_a_slow_tokenizer_is_refused(folder: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    save_tokenizer(tokenizer.to_str(), tmp_path / "records")
-    (folder / "tokenizer.json").unlink()
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
-    with pytest.raises(SettingsInvalid, match="is not fast"):
-        check_tokenizer(files_of(folder), tmp_path / "records")
-
-
-def test_a_tokenizer_that_needs_code_of_its_own_is_refused_and_the_code_not_run(folder: Path, tmp_path: Path) -> None:
-    (folder / "tokenizer.json").unlink()
-    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    own = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
-    (folder / "tokenizer_config.json").write_text(json.dumps(own))
-    with pytest.raises(SettingsInvalid, match="none that can be made a fast one"):
-        init_safe_tokenizer(str(folder))
-    assert not (tmp_path / "ran").exists()

@@ -1,4 +1,4 @@
-"""A small preprocess run and predict runs as other jobs leave them, written by hand."""
+"""Small preprocess and findings runs, and predict and training runs on them, as other jobs leave them, by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.evaluation import ranking_job
+from models.jobs.contract import JobContext
+from models.jobs.events import EventStream
+from models.jobs.keys import run_key
+from models.jobs.question import question_of
+from models.settings.rank import RankSettings
+from models.settings.train import TrainSettings
+from models.store.manifest import write_manifest
+
 SIZES = {"train": 80, "valid": 40, "test": 44}
+FINDINGS_SIZES = {"train": 90, "valid": 60, "test": 66}
+TECHNOLOGIES = ("ansible", "chef", "puppet")
+SMELLS = ("hard_coded_secret", "use_of_http", "weak_crypto")
 
 
 def record(split: str, row: int, random: np.random.Generator) -> dict[str, Any]:
@@ -54,23 +66,152 @@ def write_predictions(tmp_path: Path, records_path: Path) -> Callable[..., Path]
         folder.mkdir()
         random = np.random.default_rng(11)
         for split in splits:
-            lines = []
-            for line in (records_path / f"{split}.jsonl").read_text().splitlines():
-                entry = json.loads(line)
-                probability = float(np.clip(skill * entry["label"] + (1 - skill) * random.random(), 0, 1))
-                lines.append(
-                    json.dumps(
-                        {
-                            "id": entry["id"],
-                            "group": entry["metadata"]["group"],
-                            "label": entry["label"],
-                            "probability": probability,
-                            "logits": [0.0, 0.0],
-                        }
-                    )
-                )
-            (folder / f"predictions_{split}.jsonl").write_text("\n".join(lines) + "\n")
+            lines = scored(records_path / f"{split}.jsonl", skill=skill, random=random)
+            (folder / f"predictions_{split}.jsonl").write_text(lines)
         (folder / "result.json").write_text(json.dumps({"numbers": {"model_kind": "gnn"}}))
         return folder
+
+    return write
+
+
+def finding(split: str, row: int, size: int, random: np.random.Generator) -> dict[str, Any]:
+    """One finding; a word of its context tells the label mostly, its smell a little, about 40 % are true."""
+    label = int(random.random() < 0.4)
+    told = label if random.random() < 0.8 else 1 - label
+    smell = SMELLS[0] if label and random.random() < 0.5 else SMELLS[int(random.integers(0, 3))]
+    technology = TECHNOLOGIES[row * 3 // size]
+    file = f"{split}-{technology}-{row // 3}.txt"
+    return {
+        "id": f"IAC-{split.upper()}-{row}",
+        "code": f"{'password' if told else 'example'}: value{row}\nmode: {'0644 ' * int(random.integers(1, 6))}",
+        "language": technology,
+        "tokens": [1, 2],
+        "token_offsets": [[0, 0], [0, 4]],
+        "ast_nodes": [],
+        "edge_index": [],
+        "edge_type": [],
+        "label": label,
+        "metadata": {
+            "group": f"{technology}/{file}",
+            "project": "",
+            "file": file,
+            "technology": technology,
+            "smell": smell,
+            "line": row,
+            "in_combined": row % 11 != 0,
+            "source": "iac",
+        },
+    }
+
+
+@pytest.fixture
+def findings_path(tmp_path: Path) -> Path:
+    """A findings run of three splits; test in the order of technologies."""
+    folder = tmp_path / "findings"
+    folder.mkdir()
+    random = np.random.default_rng(7)
+    for split, size in FINDINGS_SIZES.items():
+        lines = [json.dumps(finding(split, row, size, random)) + "\n" for row in range(size)]
+        (folder / f"{split}.jsonl").write_text("".join(lines))
+    return folder
+
+
+def scored(path: Path, *, skill: float, random: np.random.Generator) -> str:
+    """Predictions of a record file as lines; ``skill`` in [0, 1] is how far the probabilities follow the label."""
+    lines = []
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        probability = float(np.clip(skill * entry["label"] + (1 - skill) * random.random(), 0, 1))
+        row = {"id": entry["id"], "group": entry["metadata"]["group"], "label": entry["label"]}
+        lines.append(json.dumps({**row, "probability": probability, "logits": [0.0, 0.0]}))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def write_trial(tmp_path: Path, findings_path: Path) -> Callable[..., Path]:
+    """Writes a finished training run on the findings, with its scores of validation."""
+
+    def write(
+        name: str, *, skill: float, seed: int, learning_rate: float = 1e-3, noise: int = 0, num_parameters: int = 1000
+    ) -> Path:
+        run_path = tmp_path / "runs" / "train" / name
+        run_path.mkdir(parents=True)
+        settings = TrainSettings(
+            train_data=findings_path / "train.jsonl",
+            val_data=findings_path / "valid.jsonl",
+            model={"kind": "gnn", "learning_rate": learning_rate},
+            seed=seed,
+        )
+        question = question_of(settings)
+        numbers = {"num_parameters": num_parameters, "num_steps": 18, "batch_size": 16, "num_train": 90}
+        (run_path / "settings.json").write_text(settings.model_dump_json())
+        (run_path / "question.json").write_text(json.dumps(question))
+        (run_path / "result.json").write_text(json.dumps({"kind": "train", "numbers": {**numbers, "num_epochs": 3}}))
+        predictions = scored(findings_path / "valid.jsonl", skill=skill, random=np.random.default_rng([seed, noise]))
+        (run_path / "predictions_valid.jsonl").write_text(predictions)
+        (run_path / "predictions_test.jsonl").write_text("sealed")
+        files = ["predictions_valid.jsonl", "predictions_test.jsonl", "result.json"]
+        write_manifest(run_path, files, kind="train", run_key=question["run_key"], build_key="b" * 64)
+        return run_path
+
+    return write
+
+
+@pytest.fixture
+def trial(write_trial: Callable[..., Path]) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Writes the trials of one configuration, as settings of the rank job name them."""
+
+    def made(
+        configuration: str, *, skill: float, seeds: tuple[int, ...] = (41, 42, 43), model: str = "m", **facts: Any
+    ) -> dict[str, dict[str, Any]]:
+        return {
+            f"{configuration}_s{seed}": {
+                "run": write_trial(f"{configuration}_s{seed}", skill=skill, seed=seed, **facts),
+                "family": model[0],
+                "model": model,
+                "configuration": configuration,
+                "seed": seed,
+            }
+            for seed in seeds
+        }
+
+    return made
+
+
+@pytest.fixture
+def run_rank(tmp_path: Path, findings_path: Path) -> Callable[..., Path]:
+    """Runs the rank job to a finished run directory."""
+
+    def call(trials: dict[str, Any], *, folder: str = "rank", stop: bool = False, **settings: Any) -> Path:
+        run_path = tmp_path / folder
+        run_path.mkdir()
+        document = {"stage": "stage3", "num_resamples": 200, "train_data": findings_path / "train.jsonl"}
+        document |= {"val_data": findings_path / "valid.jsonl", "trials": trials, **settings}
+        rank = RankSettings.model_validate(document)
+        context = JobContext(run_path, tmp_path / "root", EventStream(None), stop_requested=lambda: stop)
+        result = ranking_job.run(rank, context)
+        (run_path / "result.json").write_text(json.dumps({"kind": "rank", "numbers": result.numbers}))
+        write_manifest(run_path, [*result.files, "result.json"], kind="rank", run_key=run_key(rank), build_key="b" * 64)
+        return run_path
+
+    return call
+
+
+@pytest.fixture
+def write_scores(tmp_path: Path, findings_path: Path) -> Callable[..., Path]:
+    """Writes a finished predict run on the findings."""
+
+    def write(name: str = "predict", *, skill: float = 0.5, splits: tuple[str, ...] = ("valid", "test")) -> Path:
+        run_path = tmp_path / name
+        run_path.mkdir()
+        random = np.random.default_rng(11)
+        files = ["result.json"]
+        for split in splits:
+            files.append(f"predictions_{split}.jsonl")
+            (run_path / files[-1]).write_text(scored(findings_path / f"{split}.jsonl", skill=skill, random=random))
+        numbers = {"model_kind": "transformer", "model_run_key": "c" * 64}
+        (run_path / "result.json").write_text(json.dumps({"numbers": numbers}))
+        write_manifest(run_path, files, kind="predict", run_key="d" * 64, build_key="b" * 64)
+        return run_path
 
     return write

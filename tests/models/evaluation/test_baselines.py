@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from models.evaluation import baselines
-from models.evaluation.baselines import fit_baselines, project_only
+from models.evaluation.baselines import category_only, fit_baselines
 from models.evaluation.metrics import metrics_at
 from models.evaluation.records import SplitRecords, read_split
 
 
-def records(labels, codes=None, projects=None) -> SplitRecords:
+def records(labels, codes=None, **categories) -> SplitRecords:
     num = len(labels)
     names = [str(row) for row in range(num)]
     codes = codes or ["int f(void) { return 0; }"] * num
-    return SplitRecords(Path("x.jsonl"), names, np.array(labels, dtype=np.int8), names, codes, projects or [""] * num)
+    categories = {"project": [""] * num, **categories}
+    return SplitRecords(Path("x.jsonl"), names, np.array(labels, dtype=np.int8), names, codes, categories)
 
 
 @pytest.fixture
@@ -59,15 +60,24 @@ def test_constant_answers_are_constant():
     assert metrics_at(train.labels, always.scorer(train), 0.5)["f1"] == pytest.approx(0.5)
 
 
-def test_project_only_knows_the_share_of_each_project_and_of_all_for_a_new_one():
-    train = records([1, 1, 0, 0], projects=["a", "a", "b", "b"])
-    scorer = project_only(train).scorer
-    assert scorer(records([0, 0, 0], projects=["a", "b", "new"])) == pytest.approx([0.75, 0.25, 0.5])
+@pytest.mark.parametrize("category", ["project", "smell"])
+def test_a_category_knows_the_share_of_each_of_its_values_and_of_all_for_a_new_one(category):
+    train = records([1, 1, 0, 0], **{category: ["a", "a", "b", "b"]})
+    scorer = category_only(train, category, title="").scorer
+    assert scorer(records([0, 0, 0], **{category: ["a", "b", "new"]})) == pytest.approx([0.75, 0.25, 0.5])
 
 
 def test_project_only_is_left_out_where_no_project_tells(records_path):
     assert "project" not in {b.name for b in fit_baselines(records([0, 1, 0, 1]), seed=0)}
-    assert "project" not in {b.name for b in fit_baselines(records([0, 1], projects=["a", "a"]), seed=0)}
+    assert "project" not in {b.name for b in fit_baselines(records([0, 1], project=["a", "a"]), seed=0)}
+
+
+def test_findings_stand_beside_the_analyser_alone_their_smell_and_their_words():
+    train = records([0, 0, 0, 1], smell=["weak crypto"] * 3 + ["hard-coded secret"])
+    fitted = {baseline.name: baseline for baseline in fit_baselines(train, seed=0)}
+    assert list(fitted) == ["majority", "keep_all", "smell", "tfidf_lr"]
+    kept = metrics_at(train.labels, fitted["keep_all"].scorer(train), fitted["keep_all"].threshold)
+    assert (kept["recall"], kept["precision"], kept["false_positive_reduction"]) == (1.0, 0.25, 0.0)
 
 
 def test_equal_input_gives_equal_bytes(records_path):

@@ -42,6 +42,9 @@ def sklearn_twin(labels: np.ndarray, scores: np.ndarray, threshold: float) -> di
             "accuracy": sklearn_metrics.accuracy_score(labels, answers),
             "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(labels, answers) if has_both else math.nan,
             "mcc": sklearn_metrics.matthews_corrcoef(labels, answers),
+            "false_positive_reduction": (
+                sklearn_metrics.recall_score(labels, answers, pos_label=0) if (labels == 0).any() else math.nan
+            ),
             "auroc": sklearn_metrics.roc_auc_score(labels, scores) if has_both else math.nan,
             "auprc": sklearn_metrics.average_precision_score(labels, scores) if has_positive else math.nan,
             "brier": sklearn_metrics.brier_score_loss(labels, scores, labels=[0, 1]),
@@ -77,7 +80,8 @@ def test_one_label_leaves_the_metrics_that_need_both_undefined():
     found = metrics_at([0, 0], [0.2, 0.9], 0.5)
     undefined = {name for name, value in found.items() if math.isnan(value)}
     assert undefined == {"f1", "recall", "balanced_accuracy", "auroc", "auprc"}
-    assert found["accuracy"] == 0.5
+    assert found["accuracy"] == found["false_positive_reduction"] == 0.5
+    assert math.isnan(metrics_at([1, 1], [0.2, 0.9], 0.5)["false_positive_reduction"])
 
 
 def test_a_probability_at_the_threshold_is_called_vulnerable():

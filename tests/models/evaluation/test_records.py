@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from models.errors import DataInvalid
-from models.evaluation.records import read_probabilities, read_split
+from models.evaluation.records import data_digest, read_probabilities, read_split
 
 
 @pytest.fixture
@@ -30,9 +31,26 @@ def test_probabilities_follow_the_records_whatever_order_they_were_written_in(va
     assert read_probabilities(path, valid).tolist() == expected.tolist()
 
 
-def test_records_carry_projects_and_groups(valid):
-    assert set(valid.projects) == {"alpha", "beta"}
+def test_functions_carry_projects_and_groups(valid):
+    assert {name: set(values) for name, values in valid.categories.items()} == {"project": {"alpha", "beta"}}
+    assert not valid.are_findings
     assert len(set(valid.groups)) == 10
+
+
+def test_findings_carry_smell_and_technology_too(findings_path):
+    test = read_split(findings_path / "test.jsonl")
+    assert test.are_findings
+    assert set(test.categories["technology"]) == {"ansible", "chef", "puppet"}
+    assert set(test.categories["in_combined"]) == {"true", "false"}
+
+
+def test_some_of_the_records_keep_all_that_is_known_of_each(findings_path):
+    test = read_split(findings_path / "test.jsonl")
+    rows = np.array([5, 2])
+    picked = test.only(rows)
+    assert picked.ids == [test.ids[5], test.ids[2]]
+    assert picked.labels.tolist() == test.labels[rows].tolist()
+    assert picked.categories["smell"] == [test.categories["smell"][5], test.categories["smell"][2]]
 
 
 @pytest.mark.parametrize(
@@ -61,3 +79,44 @@ def test_a_broken_line_and_a_missing_file_are_named(valid, write_predictions):
     path.unlink()
     with pytest.raises(DataInvalid, match="predict this split"):
         read_probabilities(path, valid)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [("tokens", [9], True), ("ast_nodes", [9], True), ("label", 0, False), ("code", "x", False), ("id", "x", False)],
+)
+def test_the_identity_of_data_does_not_depend_on_the_tokenizer(findings_path, key, value, same):
+    files = [findings_path / "train.jsonl", findings_path / "valid.jsonl"]
+    before = data_digest(*files)
+
+    def change(entries):
+        at = next(at for at, entry in enumerate(entries) if entry[key] != value)
+        entries[at][key] = value
+        return entries
+
+    for path in files:
+        whole = path.read_text()
+        rewrite(path, change)
+        assert (data_digest(*files) == before) == same
+        path.write_text(whole)
+    assert data_digest(*files) == before
+
+
+def test_the_identity_of_data_knows_order_group_and_split(findings_path):
+    train, valid = findings_path / "train.jsonl", findings_path / "valid.jsonl"
+    found = {data_digest(train, valid), data_digest(valid, train)}
+    rewrite(train, lambda entries: entries[::-1])
+    found.add(data_digest(train, valid))
+    rewrite(valid, lambda entries: [{**entry, "metadata": {"group": "one"}} for entry in entries])
+    found.add(data_digest(train, valid))
+    assert len(found) == 4
+
+
+def test_a_line_that_is_no_record_has_no_identity(findings_path):
+    train, valid = findings_path / "train.jsonl", findings_path / "valid.jsonl"
+    train.write_text('{"id": "a"}\n')
+    with pytest.raises(DataInvalid, match=r"train\.jsonl:1.*not a record"):
+        data_digest(train, valid)
+    train.unlink()
+    with pytest.raises(DataInvalid, match="no such file"):
+        data_digest(train, valid)

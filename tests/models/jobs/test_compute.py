@@ -18,6 +18,7 @@ from models.settings.train import ComputeSettings, TrainSettings
 
 Document = Callable[..., dict[str, Any]]
 T5 = {"pretrained": "off", "small": {"family": "t5"}}
+T5_DECODER = {**T5, "reads_with": "encoder_decoder", "pooling": "eos"}
 
 
 @pytest.fixture
@@ -44,8 +45,10 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     [
         (9.0, {"kind": "transformer", "pretrained": "off"}, "bf16"),
         (9.0, {"kind": "transformer", **T5}, "bf16"),
+        (8.0, {"kind": "transformer", **T5_DECODER}, "bf16"),
         (7.5, {"kind": "transformer", "pretrained": "off"}, "fp16"),
         (7.5, {"kind": "transformer", **T5}, "off"),
+        (7.5, {"kind": "transformer", **T5_DECODER}, "off"),
         (7.5, {"kind": "gnn"}, "fp16"),
     ],
 )
@@ -63,6 +66,28 @@ def test_auto_takes_what_hardware_and_model_bear(
     assert (machine["device"], machine["precision"]) == ("cuda", precision)
 
 
+@pytest.mark.parametrize(
+    ("config", "precision"),
+    [
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "off"),  # CodeT5 and CodeT5+ 220M, 770M
+        ({"model_type": "roberta", "architectures": ["RobertaModel"], "max_position_embeddings": 514}, "fp16"),
+    ],
+)
+def test_a_gpu_without_bf16_trains_a_pretrained_backbone_as_its_family_bears(
+    train_settings: Callable[..., TrainSettings],
+    gpu: Callable[[float], None],
+    config: dict[str, Any],
+    precision: str,
+    tmp_path: Path,
+):
+    gpu(7.5)
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = {"kind": "transformer", "backbone": str(tmp_path), "pretrained": "required"}
+    assert resolved_compute(train_settings(model)).precision == precision
+
+
 def test_on_the_cpu_auto_is_off(train_settings: Callable[..., TrainSettings]):
     resolved = resolved_compute(train_settings({"kind": "transformer", "pretrained": "off"}, device="cpu"))
     assert (resolved.device, resolved.precision) == ("cpu", "off")
@@ -71,7 +96,8 @@ def test_on_the_cpu_auto_is_off(train_settings: Callable[..., TrainSettings]):
 @pytest.mark.parametrize(
     ("model", "device", "message"),
     [
-        (T5 | {"kind": "transformer"}, "cuda", "activations of t5 encoders overflow"),
+        (T5 | {"kind": "transformer"}, "cuda", "activations of t5 models overflow"),
+        (T5_DECODER | {"kind": "transformer"}, "cuda", "activations of t5 models overflow"),
         ({"kind": "gnn"}, "cpu", "fp16 needs a GPU"),
     ],
 )

@@ -42,11 +42,14 @@ def is_constant(info: Any) -> bool:
     return len(get_args(info.annotation)) == 1 and info.default in get_args(info.annotation)
 
 
+BOUND_TO_OTHERS = {"rank.trials", "evaluate.trials", "train transformer.model.reads_with"}
+"""Fields that no other value fits while the rest stays; they have tests of their own."""
+
 ALL_FIELDS = [
     pytest.param(kind, path, role_of(info), id=f"{kind}.{'.'.join(path)}")
     for kind, (cls, model) in CLASSES.items()
     for path, info in leaves(cls, model)
-    if not is_constant(info)
+    if not is_constant(info) and f"{kind}.{'.'.join(path)}" not in BOUND_TO_OTHERS
 ]
 
 
@@ -64,7 +67,13 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
         **{f"train {model}": trained | {"model": {"kind": model}} for model in OBJECTIVE_MODULES},
         "predict": {"model_run": run, "data": raw},
         "evaluate": {"data": raw, "predictions": {"gnn": predictions}},
+        "findings": {"data": raw},
+        "rank": {"stage": "stage1", "train_data": file, "val_data": file, "trials": {"a": ranked(run)}},
     }
+
+
+def ranked(run: str, seed: int = 1) -> dict[str, Any]:
+    return {"run": run, "family": "f", "model": "m", "configuration": "m_lr1", "seed": seed}
 
 
 def with_value(document: dict[str, Any], path: FieldPath, value: Any) -> dict[str, Any]:
@@ -81,7 +90,7 @@ def another(kind: str, document: dict[str, Any], path: FieldPath) -> Settings:
         info, present = type(present).model_fields[name], getattr(present, name)
     choices = [choice for choice in get_args(info.annotation) if isinstance(choice, str) and choice != present]
     numbers = [present + 1, present / 2, present + 0.01] if isinstance(present, int | float) else [7]
-    for value in [*choices, not present, *numbers, "another", "a" * 40, ["train"]]:
+    for value in [*choices, not present, *numbers, "another", "a" * 40, ["train"], {"another": "text"}]:
         try:
             changed = cls.model_validate(with_value(document, path, value))
         except ValidationError:
@@ -120,6 +129,42 @@ def input_moves(document: dict[str, Any], path: FieldPath) -> dict[str, dict[str
         file.write_text(file.read_text() + suffix)
         moves[what] = document | {name: {"gnn": str(target)} if name == "predictions" else str(target)}
     return moves
+
+
+def test_a_trial_counts_by_what_it_says_and_by_the_content_of_its_run(
+    documents: dict[str, dict[str, Any]], tmp_path: Path
+):
+    def key(trials: dict[str, Any]) -> str:
+        return run_key(CLASSES["rank"][0].model_validate(documents["rank"] | {"trials": trials}))
+
+    run, again, other = (str(tmp_path / name) for name in ("run", "again", "predictions"))
+    shutil.copytree(run, again)
+    assert key({"a": ranked(run)}) == key({"a": ranked(again)})
+    different = [{"a": ranked(other)}, {"b": ranked(run)}, {"a": ranked(run, seed=2)}]
+    different.append({"a": ranked(run), "b": ranked(run, seed=2)})
+    assert len({key(trials) for trials in ({"a": ranked(run)}, *different)}) == 5
+
+
+def test_what_a_frozen_model_is_a_trial_of_counts(documents: dict[str, dict[str, Any]], tmp_path: Path):
+    frozen = documents["evaluate"] | {"decision": {"kind": "frozen", "ranking": str(tmp_path / "run")}}
+    keys = [
+        run_key(CLASSES["evaluate"][0].model_validate(frozen | {"trials": {"gnn": {"configuration": c, "model": "m"}}}))
+        for c in ("m_lr1", "m_lr2")
+    ]
+    assert keys[0] != keys[1]
+
+
+def test_what_reads_the_text_counts(documents: dict[str, dict[str, Any]]):
+    model = {"kind": "transformer", "pooling": "eos", "small": {"family": "t5"}}
+    keys = [
+        run_key(
+            CLASSES["train transformer"][0].model_validate(
+                documents["train transformer"] | {"model": {**model, "reads_with": reader}}
+            )
+        )
+        for reader in ("encoder", "encoder_decoder")
+    ]
+    assert keys[0] != keys[1]
 
 
 def test_every_role_occurs_so_that_the_test_above_tests_something():

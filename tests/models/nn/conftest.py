@@ -1,9 +1,10 @@
-"""Random graphs, as our batches and as the edge list that PyTorch Geometric takes."""
+"""Random graphs, as our batches and as the edge list that PyTorch Geometric takes; and folders of backbones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
+from models.data.generated import twin_functions
 from models.data.graph_batches import GraphBatch, GraphStore
+from models.data.tokenizer_files import save_tokenizer, train_tokenizer
+from models.nn.backbones import only_errors_told
 
 
 @dataclass(frozen=True)
@@ -74,3 +79,28 @@ def dense() -> Callable[..., Tensor]:
         return empty.index_put((rows, matrix.columns_E), matrix.values_E, accumulate=True)
 
     return made
+
+
+@pytest.fixture(scope="session")
+def tokenizer_content() -> str:
+    texts = [code for pair in range(3) for code in twin_functions(pair)[1:]]
+    return train_tokenizer(texts, 320).to_str()
+
+
+@pytest.fixture
+def saved(tmp_path: Path, tokenizer_content: str) -> Callable[..., Path]:
+    """Saves a model of 320 tokens with a tokenizer, as a backbone's folder is."""
+
+    def written(model: PreTrainedModel) -> Path:
+        folder = tmp_path / "backbone"
+        with only_errors_told():
+            model.save_pretrained(folder)
+        save_tokenizer(tokenizer_content, folder)
+        return folder
+
+    return written
+
+
+@pytest.fixture
+def converted_path(tmp_path: Path) -> Path:
+    return tmp_path / "backbones"

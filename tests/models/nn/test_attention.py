@@ -21,6 +21,7 @@ from transformers import (
     T5EncoderModel,
     T5GemmaConfig,
     T5GemmaEncoderModel,
+    T5Model,
 )
 from transformers.models.t5gemma.configuration_t5gemma import T5GemmaModuleConfig
 
@@ -28,6 +29,8 @@ from models.errors import SettingsInvalid
 from models.nn import attention as attention_module
 from models.nn.attention import attention, use_own_kernels
 from models.nn.dropout import NUM_LEVELS, boost, draw_bits, num_dropped_levels
+from models.nn.token_embedding import TokenEmbedding
+from models.nn.token_states import decoder_states, encoder_states
 
 SIZES = {
     "vocab_size": 50,
@@ -59,11 +62,20 @@ def modernbert(rate: float) -> PreTrainedModel:
 
 def t5(rate: float) -> PreTrainedModel:
     """Adds a learned bias to the scores and does not scale them."""
+    return T5EncoderModel(t5_config(rate))
+
+
+def t5_with_decoder(rate: float) -> PreTrainedModel:
+    """Looks back, and at what its encoder made, beside."""
+    return T5Model(t5_config(rate))
+
+
+def t5_config(rate: float) -> T5Config:
     sizes = {"d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_heads": 4}
-    return T5EncoderModel(T5Config(vocab_size=50, **sizes, dropout_rate=rate, pad_token_id=1))
+    return T5Config(vocab_size=50, **sizes, dropout_rate=rate, pad_token_id=1, decoder_start_token_id=1)
 
 
-FAMILIES = [roberta, bert, modernbert, t5]
+FAMILIES = [roberta, bert, modernbert, t5, t5_with_decoder]
 
 
 @pytest.fixture(autouse=True)
@@ -93,8 +105,8 @@ def with_own_kernels(model: PreTrainedModel) -> PreTrainedModel:
 
 def states(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     """Hidden states; zeros where there is padding, where implementations differ at will."""
-    result: Tensor = model(**inputs).last_hidden_state
-    return result * inputs["attention_mask"][..., None]
+    read = decoder_states if isinstance(model, T5Model) else encoder_states
+    return read(model, inputs["input_ids"], inputs["attention_mask"]) * inputs["attention_mask"][..., None]
 
 
 def gradients(model: PreTrainedModel, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -137,6 +149,25 @@ def test_gradient_checkpointing_drops_the_same_again(
     torch.manual_seed(3)
     found = gradients(model, inputs)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("family", [roberta, t5, t5_with_decoder])
+def test_every_token_embedding_takes_the_short_way_to_its_gradient(
+    family: Callable[[float], PreTrainedModel], inputs: dict[str, Tensor]
+):
+    model = family(0.0).train()
+    own = with_own_kernels(model)
+    tokens = own.get_input_embeddings().weight
+    assert {type(module) for module in own.modules() if getattr(module, "weight", None) is tokens} == {TokenEmbedding}
+    expected = gradients(model, inputs)
+    gradients(own, inputs)
+    (states(own, inputs) * torch.linspace(-1, 1, 3 * 20 * 16).view(3, 20, 16)).sum().backward()  # added to the first
+    torch.testing.assert_close(tokens.grad, 2 * expected[tokens_name(model)], rtol=1e-3, atol=1e-4)
+
+
+def tokens_name(model: PreTrainedModel) -> str:
+    tokens = model.get_input_embeddings().weight
+    return next(name for name, parameter in model.named_parameters() if parameter is tokens)
 
 
 def test_it_trains_in_mixed_precision(inputs: dict[str, Tensor]):

@@ -28,8 +28,6 @@ from transformers import (
 )
 
 from models.data.backbone_files import BackboneFiles, choose_backbone
-from models.data.generated import twin_functions
-from models.data.tokenizer_files import save_tokenizer, train_tokenizer
 from models.errors import SettingsInvalid
 from models.nn.backbones import (
     TokenIds,
@@ -67,31 +65,6 @@ def tiny(name: str) -> PreTrainedModel:
         "modernbert": lambda: ModernBertForMaskedLM(ModernBertConfig(**BERT_LIKE, pad_token_id=1)),
     }
     return made[name]()
-
-
-@pytest.fixture(scope="session")
-def tokenizer_content() -> str:
-    texts = [code for pair in range(3) for code in twin_functions(pair)[1:]]
-    return train_tokenizer(texts, VOCAB_SIZE).to_str()
-
-
-@pytest.fixture
-def saved(tmp_path: Path, tokenizer_content: str) -> Callable[..., Path]:
-    """Saves a model with a tokenizer, as a backbone's folder is."""
-
-    def written(model: PreTrainedModel) -> Path:
-        folder = tmp_path / "backbone"
-        with only_errors_told():
-            model.save_pretrained(folder)
-        save_tokenizer(tokenizer_content, folder)
-        return folder
-
-    return written
-
-
-@pytest.fixture
-def converted_path(tmp_path: Path) -> Path:
-    return tmp_path / "backbones"
 
 
 def settings_of(folder: Path | None = None, **changes: Any) -> TransformerSettings:
@@ -254,7 +227,7 @@ def test_a_saved_encoder_comes_back_exactly(family: str, tmp_path: Path) -> None
     with only_errors_told():
         model.save_pretrained(tmp_path)
 
-    again = saved_backbone(tmp_path)
+    again = saved_backbone(tmp_path, reads_with="encoder")
 
     assert not again.training
     assert torch.equal(states(again), states(model.eval()))
@@ -276,8 +249,8 @@ def test_what_is_saved_does_not_tell_where_it_was_loaded_from(
 def test_a_saved_encoder_with_other_weights_is_refused(tmp_path: Path) -> None:
     with only_errors_told():
         tiny("masked").save_pretrained(tmp_path)
-    with pytest.raises(SettingsInvalid, match=r"5 weights that its encoder has not \(lm_head\.bias"):
-        saved_backbone(tmp_path)
+    with pytest.raises(SettingsInvalid, match=r"5 weights that its model has not \(lm_head\.bias"):
+        saved_backbone(tmp_path, reads_with="encoder")
 
 
 def test_missing_weights_are_named_and_never_made_up(saved: Callable[..., Path], converted_path: Path) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from models.errors import SettingsInvalid
 from models.settings.command_line import as_flags, dump_settings, load_settings, parse_command, parse_settings
+from models.settings.decision import Argmax, BestF1, ThresholdSweep
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import Settings
 from models.settings.flags import inner_metadata, is_mapping, is_sequence, literal_values, member_models, union_members
@@ -26,7 +27,7 @@ from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import TrainSettings
-from models.settings.transformer import SmallEncoder
+from models.settings.transformer import SmallEncoder, TransformerSettings
 
 
 class Graph(Settings):
@@ -148,6 +149,13 @@ def scalar(member: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
 
 BOUND_TO_OTHERS: dict[type[BaseModel], dict[str, st.SearchStrategy[Any]]] = {
     SmallEncoder: {"hidden_dim": st.sampled_from([64, 128, 720]), "num_heads": st.sampled_from([1, 2, 4, 8])},
+    ThresholdSweep: {
+        "low": st.sampled_from([0.0, 0.25, 0.3, 0.5]),
+        "high": st.sampled_from([0.5, 0.7, 1.0]),
+        "step": st.sampled_from([0.05, 0.01, 0.0001]),
+    },
+    TransformerSettings: {"reads_with": st.just("encoder")},  # with a decoder, pooling is settled
+    EvaluateSettings: {"trials": st.just({}), "decision": st.sampled_from([BestF1(), Argmax(), ThresholdSweep()])},
 }
 """Fields whose bounds other fields give."""
 

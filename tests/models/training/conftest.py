@@ -119,3 +119,15 @@ def token_trainer_of(token_document: Callable[..., dict[str, Any]], tmp_path: Pa
         return trainer
 
     return made
+
+
+@pytest.fixture(scope="session")
+def other_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same functions in tokens of another vocabulary, most of whose ids exist in both."""
+    from models.data.generated import write_sample
+
+    folder = tmp_path_factory.mktemp("other")
+    write_sample(folder / "raw", num_functions=100)
+    document = {"kind": "preprocess", "data": str(folder / "raw"), "vocab_size": 330, "num_workers": 1}
+    assert execute(Execution(parse_job(json.dumps(document)), folder / "records", folder)) == 0
+    return folder / "records"

@@ -286,19 +286,37 @@ def test_records_that_cannot_be_trained_on_are_refused_in_words(
     assert message in outcome["message"]
 
 
-def test_graphs_without_any_node_train_all_the_same(
+def without_nodes(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**record, "ast_nodes": [], "edge_index": [], "edge_type": []} for record in records]
+
+
+@pytest.mark.parametrize("emptied", ["train", "val"])
+def test_records_of_which_none_has_a_graph_are_refused(
+    emptied: str, run_job: RunJob, train_document: Document, records_path: Path, tmp_path: Path
+):
+    document = train_document()
+    path = Path(document[f"{emptied}_data"])
+    document[f"{emptied}_data"] = edited(path, tmp_path / path.name, without_nodes)
+    assert run_job(document, "run") == EXIT_REFUSED
+    outcome = read(tmp_path / "run" / "outcome.json")
+    assert outcome["error"] == "DataInvalid"
+    assert f"{path.name}: no record has a syntax graph" in outcome["message"]
+    assert "model.kind transformer" in outcome["message"]
+
+
+def test_some_graphs_without_any_node_train_all_the_same(
     run_job: RunJob, train_document: Document, records_path: Path, tmp_path: Path
 ):
-    def without_nodes(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{**record, "ast_nodes": [], "edge_index": [], "edge_type": []} for record in records]
+    def all_but_one(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [*without_nodes(records[:-1]), records[-1]]
 
-    path = edited(records_path / "train.jsonl", tmp_path / "train.jsonl", without_nodes)
+    path = edited(records_path / "train.jsonl", tmp_path / "train.jsonl", all_but_one)
     assert run_job(train_document(train_data=path, model={"epochs": 1}), "run") == EXIT_DONE
 
 
 def test_the_sealed_records_stay_closed_unless_asked_for(undisturbed: Path):
     assert read_openings(undisturbed) == []
-    assert not list(undisturbed.glob("predictions_*"))
+    assert [path.name for path in undisturbed.glob("predictions_*")] == ["predictions_valid.jsonl"]
 
 
 def test_predicting_again_gives_the_bytes_of_the_training_and_each_opening_is_logged(
@@ -307,15 +325,15 @@ def test_predicting_again_gives_the_bytes_of_the_training_and_each_opening_is_lo
     assert run_job(train_document(test_data=str(records_path / "test.jsonl")), "trained") == EXIT_DONE
     predict = {"kind": "predict", "model_run": str(tmp_path / "trained"), "data": str(records_path)}
     assert run_job({**predict, "open_test": "a report"}, "predicted") == EXIT_DONE
-    name = "predictions_test.jsonl"
-    assert (tmp_path / "predicted" / name).read_bytes() == (tmp_path / "trained" / name).read_bytes()
+    for name in ("predictions_valid.jsonl", "predictions_test.jsonl"):
+        assert (tmp_path / "predicted" / name).read_bytes() == (tmp_path / "trained" / name).read_bytes()
+        assert name in read(tmp_path / "trained" / "manifest.json")["files"]
     assert [opening.purpose for opening in read_openings(tmp_path)] == ["after training", "a report"]
     rows = [json.loads(line) for line in (tmp_path / "predicted" / name).read_text().splitlines()]
     records = [json.loads(line) for line in (records_path / "test.jsonl").read_text().splitlines()]
     assert [(row["id"], row["label"], row["group"]) for row in rows] == [
         (record["id"], record["label"], record["metadata"]["group"]) for record in records
     ]
-    assert (tmp_path / "predicted" / "predictions_valid.jsonl").exists()
 
 
 def test_a_prediction_in_several_processes_is_refused(

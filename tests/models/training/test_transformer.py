@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +12,8 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from transformers import ModernBertConfig, ModernBertModel
 
 from models.data import model_hub
-from models.data.columnar import open_records
 from models.errors import EXIT_REFUSED, BuildDiffers, DataInvalid, NumericsError, SettingsInvalid, StoreUnavailable
 from models.jobs.contract import JobContext
 from models.jobs.events import EventStream
@@ -56,12 +51,16 @@ def gradient_of(trainer: Trainer, budget: int) -> tuple[float, torch.Tensor]:
     return float(trainer.gradients.extra[LOSS]), trainer.gradients.gradient.clone()
 
 
+WITH_DECODER = {"reads_with": "encoder_decoder", "pooling": "eos", "small": {**SMALL, "family": "t5"}}  # type: ignore[dict-item]
 VARIANTS = [
     {"pooling": "cls"},
     {"pooling": "mean", "max_windows": 5},
     {"pooling": "attention", "max_windows": 3},
     {"small": {**SMALL, "family": "t5"}},  # type: ignore[dict-item]
     {"small": {**SMALL, "family": "t5"}, "max_windows": 2, "gradient_checkpointing": True},  # type: ignore[dict-item]
+    {"pooling": "eos", "max_windows": 3},
+    WITH_DECODER,
+    {**WITH_DECODER, "max_windows": 2, "gradient_checkpointing": True},
 ]
 
 
@@ -80,10 +79,13 @@ def test_neither_scores_nor_gradient_depend_on_what_a_micro_batch_holds(
         torch.testing.assert_close(gradient, expected, rtol=0, atol=2e-6)
 
 
-def test_checkpointed_activations_change_neither_loss_nor_gradient(token_trainer_of: Callable[..., Trainer]):
+@pytest.mark.parametrize("model", [{}, WITH_DECODER], ids=["encoder", "encoder and decoder"])
+def test_checkpointed_activations_change_neither_loss_nor_gradient(
+    token_trainer_of: Callable[..., Trainer], model: dict[str, Any]
+):
     found = []
     for checkpointing in (False, True):
-        trainer = token_trainer_of({"gradient_checkpointing": checkpointing, "dropout": 0.2})
+        trainer = token_trainer_of({**model, "gradient_checkpointing": checkpointing, "dropout": 0.2})
         torch.manual_seed(5)
         found.append(gradient_of(trainer, 400))
     assert found[0][0] == found[1][0]
@@ -111,21 +113,6 @@ def test_the_weights_of_records_are_in_the_loss(token_trainer_of: Callable[..., 
     )
     weights = torch.from_numpy(trainer.train.weights[RECORDS]).float()
     assert loss == pytest.approx(float((losses * weights).sum() / weights.sum()), abs=1e-6)
-
-
-def test_the_rate_rises_and_falls_linearly_over_all_steps(token_trainer_of: Callable[..., Trainer]):
-    trainer = token_trainer_of({"warmup_ratio": 0.5, "epochs": 2, "early_stopping_patience": 9})
-    rates, step = [], trainer.step
-
-    def noting(records: Any) -> tuple[bool, bool]:
-        rates.append(trainer.stateful.optimizer.param_groups[0]["lr"] / 1e-3)
-        return step(records)
-
-    trainer.step = noting  # type: ignore[method-assign]
-    trainer.fit()
-    half = len(rates) // 2
-    assert rates[:half] == pytest.approx([number / half for number in range(half)])
-    assert rates[half:] == pytest.approx([1 - number / (len(rates) - half) for number in range(len(rates) - half)])
 
 
 def test_a_step_takes_exactly_batch_size_records_whatever_the_budget(token_trainer_of: Callable[..., Trainer]):
@@ -165,97 +152,6 @@ def test_a_loss_that_is_no_number_names_step_records_and_the_last_good_checkpoin
     assert "step-" in refused.value.checkpoint
     head = json.loads((trainer.context.run_path / "checkpoints" / "head.json").read_text())
     assert head["newest"] == refused.value.checkpoint
-
-
-def save_modern_backbone(folder: Path, records: Path) -> None:
-    """A tiny ModernBERT with the records' tokenizer: a class that transformers' list of text encoders leaves out."""
-    shutil.copytree(records / "tokenizer", folder)
-    ids = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = ModernBertConfig(vocab_size=400, max_position_embeddings=256, **sizes, **ids)
-    ModernBertModel(config).save_pretrained(folder)
-
-
-@pytest.fixture(scope="module", params=["roberta", "t5", "modernbert"])
-def trained(request: pytest.FixtureRequest, token_records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of each sort of encoder, and its predictions beside it."""
-    folder = tmp_path_factory.mktemp("trained")
-    save_modern_backbone(folder / "modern", token_records)
-    model = {
-        "roberta": {"pooling": "attention"},
-        "t5": {"pooling": "mean", "small": {**SMALL, "family": "t5"}},
-        "modernbert": {"pretrained": "required", "backbone": str(folder / "modern")},
-    }[request.param]
-    settings = {
-        "kind": "train",
-        "train_data": str(token_records / "train.jsonl"),
-        "val_data": str(token_records / "valid.jsonl"),
-        "model": TINY_TRANSFORMER | {"max_seq_len": 256, "token_budget": 4000} | model,
-        "compute": {"device": "cpu"},
-    }
-    assert execute(Execution(parse_job(json.dumps(settings)), folder / "run", folder)) == 0
-    predict = {"kind": "predict", "model_run": str(folder / "run"), "data": str(token_records)}
-    assert execute(Execution(parse_job(json.dumps(predict)), folder / "predicted", folder)) == 0
-    return folder / "run"
-
-
-def test_predictions_of_the_saved_model_give_the_best_score(trained: Path):
-    numbers = json.loads((trained / "result.json").read_text())["numbers"]
-    lines = (trained.parent / "predicted" / "predictions_valid.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines]
-    labels = np.array([each["label"] for each in found])
-    called = np.array([each["logits"][1] > each["logits"][0] for each in found])
-    assert float((labels == called).mean()) == pytest.approx(numbers["best"]["val_accuracy"])
-
-
-WITHOUT_THIS_PROJECT = """
-import json, sys
-for name in ("models", "tasks", "flows"):
-    sys.modules[name] = None
-codes = json.load(open(sys.argv[1]))
-{snippet}
-print(json.dumps([vulnerable(code) for code in codes]))
-"""
-
-
-def test_the_card_of_the_saved_model_loads_it_in_a_process_without_this_project(
-    trained: Path, token_records: Path, tmp_path: Path
-):
-    folder = trained / "best_model"
-    assert {path.name for path in folder.iterdir()} == {
-        "README.md",
-        "config.json",
-        "head.safetensors",
-        "model.safetensors",
-        "reading.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    }
-    snippet = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    assert snippet is not None
-    table = open_records(token_records / "valid.jsonl")
-    codes_path, program_path = tmp_path / "codes.json", tmp_path / "program.py"
-    codes_path.write_text(json.dumps([table.code(row) for row in range(len(table))]))
-    program_path.write_text(WITHOUT_THIS_PROJECT.replace("{snippet}", snippet.group(1)))
-    done = subprocess.run(
-        [sys.executable, "-P", str(program_path), str(codes_path)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "newly initialized" not in done.stderr
-    lines = (trained.parent / "predicted" / "predictions_valid.jsonl").read_text().splitlines()
-    expected = [json.loads(line)["probability"] for line in lines]
-    assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_saved_configuration_is_plain(trained: Path):
-    config = json.loads((trained / "best_model" / "config.json").read_text())
-    assert config["architectures"] in (["RobertaModel"], ["T5EncoderModel"], ["ModernBertModel"])
-    assert "codewarden" not in json.dumps(config)
-    assert "/" not in json.dumps({name: value for name, value in config.items() if name.startswith("_")})
 
 
 def objective_on(path: Path, **changes: Any) -> TransformerObjective:
@@ -309,18 +205,6 @@ def test_a_record_without_its_special_tokens_is_refused(token_records: Path, tmp
         objective.load(tmp_path / "train.jsonl", limit=None)
 
 
-@pytest.fixture(scope="module")
-def other_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same functions in tokens of another vocabulary, most of whose ids exist in both."""
-    from models.data.generated import write_sample
-
-    folder = tmp_path_factory.mktemp("other")
-    write_sample(folder / "raw", num_functions=100)
-    document = {"kind": "preprocess", "data": str(folder / "raw"), "vocab_size": 330, "num_workers": 1}
-    assert execute(Execution(parse_job(json.dumps(document)), folder / "records", folder)) == 0
-    return folder / "records"
-
-
 def test_records_of_another_tokenizer_are_refused_in_training(
     token_document: Callable[..., dict[str, Any]],
     other_records: Path,
@@ -330,14 +214,6 @@ def test_records_of_another_tokenizer_are_refused_in_training(
     job = parse_job(json.dumps(token_document(val_data=str(other_records / "valid.jsonl"))))
     assert execute(Execution(job, tmp_path / "run", tmp_path)) == EXIT_REFUSED
     assert "preprocess all splits in one run" in capsys.readouterr().err
-
-
-def test_records_of_another_tokenizer_are_refused_in_prediction(
-    trained: Path, other_records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    job = parse_job(json.dumps({"kind": "predict", "model_run": str(trained), "data": str(other_records)}))
-    assert execute(Execution(job, tmp_path / "run", tmp_path)) == EXIT_REFUSED
-    assert "not the tokenizer that the model reads by" in capsys.readouterr().err
 
 
 def test_the_tokenizer_beside_the_records_is_part_of_the_question(
@@ -360,6 +236,15 @@ def test_what_was_not_planned_is_not_trained(token_document: Callable[..., dict[
     settings = TrainSettings.model_validate(token_document())
     with pytest.raises(BuildDiffers, match=r"nobody/has-this@a+ then, small roberta, trained from nothing now"):
         TransformerObjective.untrained(settings, JobContext(tmp_path, tmp_path, EventStream(None)))
+
+
+def test_the_state_of_the_last_token_needs_a_tokenizer_that_ends_texts(token_records: Path, tmp_path: Path):
+    shutil.copytree(token_records / "tokenizer", tmp_path / "tokenizer")
+    path = tmp_path / "tokenizer" / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "post_processor": None}))
+    objective_on(tmp_path)
+    with pytest.raises(SettingsInvalid, match=r"pooling eos: the tokenizer in .* puts no token behind a text"):
+        objective_on(tmp_path, pooling="eos")
 
 
 def test_ids_beyond_the_vocabulary_are_refused(token_records: Path, tmp_path: Path):

@@ -1,0 +1,85 @@
+"""Thresholds on their way to stage 4: pointers that stage 3 moves, and every way in which they could mislead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from models.errors import SettingsInvalid
+from models.settings.transformer import TransformerSettings
+from models.store.pointers import PointerTarget, final_sweep_pointer, local_pointers, move_pointer, read_pointer
+from models.store.run_identity import identity_of
+from tasks.jobs import RunReference
+from tasks.stages import StageResult
+from tasks.sweep_settings import Candidate, Grid, SweepSettings
+from tasks.thresholds import frozen_ranking, point_to_thresholds
+
+MODEL = "codet5p_220m"
+TEMPLATE = "{model}_final_sweep_latest"
+
+
+def point(stages, ranking: Path) -> None:
+    reference = RunReference(
+        kind="rank", label="", run_key="", run_path=ranking, manifest_sha256="", numbers={}, cached=True
+    )
+    result = StageResult(stage="stage3", records={}, trials={}, failures={}, ranking=reference, table="")
+    with disable_run_logger():
+        point_to_thresholds(stages.runs_path, result)
+
+
+def sweep(stages, selection: Path | None = None) -> SweepSettings:
+    candidate = Candidate(family="codet5p", settings=TransformerSettings(pretrained="off"))
+    return SweepSettings(
+        findings={"data": "nowhere"},
+        models={MODEL: candidate},
+        grid=Grid(epochs=[2]),
+        runs=stages.runs_path,
+        selection=selection,
+    )
+
+
+def test_stage_3_points_to_its_ranking_and_stage_4_finds_it(stages):
+    point(stages, stages.stage3)
+    assert frozen_ranking(sweep(stages), TEMPLATE, [MODEL]) == stages.stage3
+    assert frozen_ranking(sweep(stages), f"{MODEL}_final_sweep_latest", [MODEL, MODEL]) == stages.stage3
+    best = json.loads((stages.stage3 / "ranking.json").read_text())["configurations"][0]
+    facts = read_pointer(local_pointers(stages.runs_path), final_sweep_pointer(MODEL)).facts
+    assert facts == {"configuration": best["configuration"], "threshold": stages.THRESHOLD}
+
+
+def test_pointing_again_changes_no_byte(stages):
+    point(stages, stages.stage3)
+    file = stages.runs_path / "pointers" / f"{MODEL}_final_sweep_latest.json"
+    before = (file.read_bytes(), file.stat().st_mtime_ns)
+    point(stages, stages.stage3)
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+
+
+def test_without_a_sweep_the_error_says_which_stage_to_run(stages):
+    with pytest.raises(SettingsInvalid, match=r"codet5p_220m_final_sweep_latest.*stage 3"):
+        frozen_ranking(sweep(stages), TEMPLATE, [MODEL])
+
+
+def test_thresholds_of_two_sweeps_are_not_mixed(stages):
+    point(stages, stages.stage3)
+    target = PointerTarget(identity_of(stages.stage4))
+    move_pointer(local_pointers(stages.runs_path), final_sweep_pointer("other"), target)
+    with pytest.raises(SettingsInvalid, match="several sweeps"):
+        frozen_ranking(sweep(stages), TEMPLATE, [MODEL, "other"])
+
+
+def test_a_selection_of_the_sweep_is_taken_as_file_or_folder(stages):
+    point(stages, stages.stage3)
+    for selection in (stages.stage3, stages.stage3 / "selection.json"):
+        assert frozen_ranking(sweep(stages, selection), TEMPLATE, [MODEL]) == stages.stage3
+
+
+def test_a_selection_of_another_sweep_is_refused(stages, tmp_path):
+    point(stages, stages.stage3)
+    other = tmp_path / "selection.json"
+    other.write_text('{"stage": "stage3"}')
+    with pytest.raises(SettingsInvalid, match="another stage 3 was run since"):
+        frozen_ranking(sweep(stages, other), TEMPLATE, [MODEL])
