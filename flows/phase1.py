@@ -28,8 +28,7 @@ from models.settings.preprocess import PreprocessSettings
 from models.settings.train import CheckpointSettings, ComputeSettings, TrainSettings
 from models.settings.transformer import TransformerSettings
 from tasks.jobs import RunReference, finished_run, run_job
-from tasks.launchers.contract import Launcher
-from tasks.launchers.local import LocalProcess
+from tasks.launchers.places import launcher_for
 from tasks.program import run_program, say_own_errors_in_a_line
 from tasks.publication import publish_phase1
 from tasks.slots import Chain, run_chains
@@ -176,11 +175,6 @@ def train_and_predict(settings: Phase1Settings, model: ModelName, records_path: 
     trained = yield train_job(settings, model, records_path)
     predicted = yield predict_job(settings, trained.run_path, records_path)
     return ModelRuns(trained, predicted)
-
-
-def launcher_for(where: Literal["local"], runs_path: Path) -> Launcher:
-    """The place that ``where`` names."""
-    return {"local": LocalProcess}[where](runs_path)
 
 
 def preprocess_job(settings: Phase1Settings) -> PreprocessSettings:

@@ -20,8 +20,7 @@ from models.settings.fields import Settings
 from models.settings.rank import RankedTrial, RankSettings
 from tasks.artifacts import publish_markdown
 from tasks.jobs import RunReference, finished_run, run_job
-from tasks.launchers.contract import Launcher
-from tasks.launchers.local import LocalProcess
+from tasks.launchers.places import launcher_for
 from tasks.leaderboard import trials_markdown
 from tasks.slots import Chain, Outcomes, run_chains
 from tasks.sweep_plan import SweepPlan, read_selection, train_job
@@ -79,11 +78,6 @@ class Jobs:
             BuildDiffers: other code began it. Not retried.
         """
         return plan_run(job, self.runs_path, reuse_build=self._reuse_build).run_key
-
-
-def launcher_for(where: str, runs_path: Path) -> Launcher:
-    """The place that ``where`` names."""
-    return {"local": LocalProcess}[where](runs_path)
 
 
 def run_sweep(
