@@ -138,11 +138,9 @@ class CheckpointStore:
         staged = GenerationName(self._attempt, step)
         with self._refused_if_succeeded():
             digests = self._folders.staged_digests(staged)
-        for part in sorted(parts if parts is not None else digests):
-            if part not in digests:
-                raise ObjectMissing(f"{staged}/{part}")
-        if not digests:
-            raise ObjectMissing(f"{staged}: no part was written for step {step}")
+            missing = sorted(set(parts or ()) - digests.keys())
+            if missing or not digests:
+                raise ObjectMissing(f"{staged}/{missing[0]}" if missing else f"{staged}: no part was written")
         name = self._free_name(staged)
         best = self._best_of(head, step, name, best_step)
         kept = self._kept((*head.generations, name), own_best={name: best})
