@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pipeline test test-long check format bench server lock clean
+.PHONY: help setup demo pipeline spot test test-long check format bench server lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,11 +38,18 @@ pipeline: $(READY) ## stages 1 to 4 on generated findings with tiny models: prin
 	@url=$$($(BIN)/python -m deployments.server ensure) \
 	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.pipeline --config configs/encoder/pipeline_small.yaml
 
+spot: $(READY) ## phase 1 on Spot machines of a local twin of SageMaker, each taken away twice: ends as `make demo` does
+	@$(BIN)/python -m models.data.generated runs/demo-data
+	@url=$$($(BIN)/python -m deployments.server ensure) \
+	  && PREFECT_API_URL=$$url $(BIN)/python -m benchmarks.with_local_aws --reclaims 2 $(BIN)/python -m flows.phase1 \
+	    --config configs/phase1/demo.yaml --where sagemaker --instance-type ml.c5.xlarge --custom-image twin:1
+	@$(BIN)/python -m tasks.ledger report
+
 test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not long" -n 2 --dist loadgroup
 
-test-long: $(READY) ## proofs that take minutes: many kills, several ranks
-	$(PYTEST) -m long
+test-long: $(READY) ## proofs that take minutes: thousands of kills in S3, at one to three ranks
+	$(PYTEST) -m long -n 2 --dist loadgroup -rP
 
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -8,7 +8,18 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("preprocess", "gnn", "transformer", "checkpoints", "thresholds", "selection", "sweep", "imports")
+NAMES = (
+    "preprocess",
+    "gnn",
+    "transformer",
+    "checkpoints",
+    "remote_checkpoints",
+    "remote_launches",
+    "thresholds",
+    "selection",
+    "sweep",
+    "imports",
+)
 
 
 def main() -> int:

@@ -14,15 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from models.jobs.execution import Execution, execute, run_attempt
+from models.jobs.placement import Placement, read_placement
 from models.jobs.registry import parse_job
 from models.jobs.stopping import StopSignal, die_with_parent
 from models.settings.train import TrainSettings
-from models.store import head
 from models.store.crash_points import MID_STEP, observe
 
 ATTEMPT_TIMEOUT_SECONDS = 120.0
@@ -56,79 +56,119 @@ class Ended:
         hit: Where the kill struck, ``None`` when the run ended before it.
         started_at_step: The step it resumed from.
         fresh: Whether it was a fresh interpreter.
+        seconds_to_step: From its start (a fresh one's imports included) to its first step; ``None``: it made none.
     """
 
     exit_code: int
     hit: Kill | None
     started_at_step: int
     fresh: bool
+    seconds_to_step: float | None = None
 
 
-def forked_attempt(settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path) -> Ended:
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt to come.
+
+    Args:
+        settings: The run.
+        run_path: Its directory.
+        note_path: File in which a killed process says where it was.
+        placement: What the job is told of its place.
+        started_at_step: The step it will resume from.
+    """
+
+    settings: TrainSettings
+    run_path: Path
+    note_path: Path
+    placement: Placement
+    started_at_step: int
+
+    @property
+    def clock_path(self) -> Path:
+        """File that is told how long the first step took to come."""
+        return self.note_path.with_suffix(".clock")
+
+    def ended(self, exit_code: int, *, fresh: bool) -> Ended:
+        """How it ended."""
+        seconds = float(self.clock_path.read_text()) if self.clock_path.exists() else None
+        return Ended(exit_code, _read_note(self.note_path), self.started_at_step, fresh, seconds)
+
+    def forget(self) -> None:
+        """Remove what an attempt before left."""
+        self.note_path.unlink(missing_ok=True)
+        self.clock_path.unlink(missing_ok=True)
+
+
+def forked_attempt(attempt: Attempt, kill: Kill | None) -> Ended:
     """An attempt in a fork of this process, which must not have started threads.
 
     Raises:
         RuntimeError: this process has threads; a fork of it could hang.
     """
     refuse_threads()
-    started_at = published_step(run_path)
-    note_path.unlink(missing_ok=True)
+    attempt.forget()
     pid = os.fork()
     if pid == 0:
-        _leave(lambda: run_to_kill(settings, run_path, kill, note_path))
-    return Ended(_wait(pid), _read_note(note_path), started_at, fresh=False)
+        _leave(lambda: run_to_kill(attempt, kill))
+    return attempt.ended(_wait(pid), fresh=False)
 
 
-def fresh_attempt(
-    settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path, *, hash_seed: int
-) -> Ended:
+def fresh_attempt(attempt: Attempt, kill: Kill | None, *, hash_seed: int) -> Ended:
     """An attempt in a fresh interpreter with its own hash seed."""
-    started_at = published_step(run_path)
-    note_path.unlink(missing_ok=True)
-    job_path = note_path.with_suffix(".job.json")
-    job_path.write_text(settings.model_dump_json())
-    command = [sys.executable, "-m", "benchmarks.killing", str(job_path), str(run_path), str(note_path)]
+    attempt.forget()
+    job_path = attempt.note_path.with_suffix(".job.json")
+    job_path.write_text(attempt.settings.model_dump_json())
+    placement_path = attempt.note_path.with_suffix(".placement.json")
+    placement_path.write_text(attempt.placement.model_dump_json())
+    command = [sys.executable, "-m", "benchmarks.killing", str(job_path), str(attempt.run_path)]
+    command += [str(attempt.note_path), str(placement_path), str(attempt.started_at_step)]
     if kill is not None:
         command.append(json.dumps(asdict(kill)))
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    return Ended(_wait(child.pid), _read_note(note_path), started_at, fresh=True)
+    return attempt.ended(_wait(child.pid), fresh=True)
 
 
-def run_to_kill(settings: TrainSettings, run_path: Path, kill: Kill | None, note_path: Path) -> int:
+def run_to_kill(attempt: Attempt, kill: Kill | None) -> int:
     """Run the job in this process, with the kill waiting in it; several ranks are forks of this process."""
     stop = StopSignal()
     stop.install()
-    execution = Execution(settings, run_path, run_path.parent, stop=stop, num_ranks=settings.compute.num_ranks)
+    settings = attempt.settings
+    execution = Execution(
+        settings,
+        attempt.run_path,
+        attempt.run_path.parent,
+        stop=stop,
+        num_ranks=settings.compute.num_ranks,
+        placement=attempt.placement,
+    )
     if execution.num_ranks == 1:
-        arm(kill, run_path, note_path, rank=0)
+        arm(kill, attempt, rank=0)
         return execute(execution)
 
     def start_rank(job: Execution, rank: int, rendezvous: Path) -> int:
-        return _fork_rank(job, rank, rendezvous, kill, note_path)
+        return _fork_rank(job, rank, rendezvous, kill, attempt)
 
     return execute(execution, start_rank)
 
 
-def arm(kill: Kill | None, run_path: Path, note_path: Path, *, rank: int) -> None:
-    """Have this process die at the kill's point, once its step has come."""
-    if kill is None or kill.rank != rank:
-        return
-    step = published_step(run_path)
+def arm(kill: Kill | None, attempt: Attempt, *, rank: int) -> None:
+    """Have this process die at the kill's point, once its step has come; rank 0 times the first step."""
+    step = attempt.started_at_step
+    started = time.monotonic()
 
     def at_point(point: str) -> None:
         nonlocal step
-        if point == kill.point and step >= kill.step and not note_path.exists():
-            note_path.write_text(json.dumps(asdict(Kill(step, point, kill.signal_name, rank))))
+        if point == MID_STEP and rank == 0 and step == attempt.started_at_step:
+            attempt.clock_path.write_text(f"{time.monotonic() - started}")
+        is_due = kill is not None and kill.rank == rank and point == kill.point and step >= kill.step
+        if kill is not None and is_due and not attempt.note_path.exists():
+            attempt.note_path.write_text(json.dumps(asdict(Kill(step, point, kill.signal_name, rank))))
             os.kill(os.getpid(), signal.Signals[kill.signal_name])
         step += point == MID_STEP
 
     observe(at_point)
-
-
-def published_step(run_path: Path) -> int:
-    """Step of the newest generation; 0 before the first."""
-    return head.published_step(run_path / "checkpoints") or 0
 
 
 def without_threads(module: str) -> None:
@@ -148,23 +188,13 @@ def refuse_threads() -> None:
         raise RuntimeError(f"the warm parent has {num_threads} threads; forks of it could hang")
 
 
-def _fork_rank(job: Execution, rank: int, rendezvous: Path, kill: Kill | None, note_path: Path) -> int:
+def _fork_rank(job: Execution, rank: int, rendezvous: Path, kill: Kill | None, attempt: Attempt) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         die_with_parent(parent)
-        arm(kill, job.run_path, note_path, rank=rank)
-        ranked = Execution(
-            job.settings,
-            job.run_path,
-            job.runs_path,
-            stop=job.stop,
-            attempt=job.attempt,
-            rank=rank,
-            num_ranks=job.num_ranks,
-            rendezvous=rendezvous,
-        )
-        _leave(lambda: run_attempt(ranked))
+        arm(kill, attempt, rank=rank)
+        _leave(lambda: run_attempt(replace(job, rank=rank, rendezvous=rendezvous)))
     return pid
 
 
@@ -200,17 +230,18 @@ def _read_note(note_path: Path) -> Kill | None:
 
 
 def main() -> int:
-    """A fresh attempt: job file, run directory, note file, and the kill as JSON."""
+    """A fresh attempt: job file, run directory, note file, placement, first step, and the kill as JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("job", type=Path)
-    parser.add_argument("run_dir", type=Path)
-    parser.add_argument("note", type=Path)
+    for name in ("job", "run_dir", "note", "placement"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("step", type=int)
     parser.add_argument("kill", nargs="?")
     arguments = parser.parse_args()
     settings = parse_job(arguments.job.read_bytes())
     assert isinstance(settings, TrainSettings)
     kill = Kill(**json.loads(arguments.kill)) if arguments.kill else None
-    return run_to_kill(settings, arguments.run_dir, kill, arguments.note)
+    placement = read_placement(arguments.placement)
+    return run_to_kill(Attempt(settings, arguments.run_dir, arguments.note, placement, arguments.step), kill)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The kill certificate: ``python -m benchmarks.resume --kills N --seed S``.
+"""The kill certificate: ``python -m benchmarks.resume [--store s3] --kills N --seed S``.
 
 Trains each registered model kind undisturbed, then again and again while killing it at named points, and compares
 everything the promise names byte by byte: weights, optimiser, schedule, random states, position, best weights,
@@ -9,28 +9,35 @@ many bytes differ.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
+import os
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.killing import Ended, Kill, forked_attempt, fresh_attempt, without_threads
+from benchmarks.killing import Attempt, Ended, Kill, forked_attempt, fresh_attempt, without_threads
+from benchmarks.local_aws import LocalAws
 from benchmarks.resume_cases import CHECKPOINT_STEPS, cases, tiny_run
+from benchmarks.resume_stores import DiskStore, ResumeStore, S3Store
 from benchmarks.tiny_data import write_tiny_data
 from models.jobs.build import build_of
+from models.jobs.placement import Placement
 from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES
 from models.settings.train import TrainSettings
-from models.store.crash_points import CRASH_POINTS
+from models.store.crash_points import CRASH_POINTS, REMOTE_CRASH_POINTS
+from models.store.s3 import S3Uri, open_s3
 
-FRESH_EVERY = 12
+FRESH_EVERY = 24
 """One attempt in so many is a fresh interpreter with its own hash seed; the others are forks of this warm process."""
 LEAST_HIT_SHARE = 0.8
 """Share of drawn kills that must hit: a certificate whose kills come after the end of the run proves nothing."""
@@ -60,7 +67,9 @@ class Certificate:
     hits: Counter[str] = field(default_factory=Counter)
     num_fresh: int = 0
     num_terms: int = 0
+    num_lost_disks: int = 0
     max_repeated_steps: int = 0
+    seconds_to_step: list[float] = field(default_factory=list, repr=False)
     seconds: float = 0.0
     decks: dict[bool, list[str]] = field(default_factory=dict, repr=False)
 
@@ -83,22 +92,38 @@ class Certificate:
 
 
 def certify(
-    case: str, settings: TrainSettings, num_kills: int, rng: random.Random, folder: Path, *, allow_fresh: bool = True
+    case: str,
+    settings: TrainSettings,
+    num_kills: int,
+    rng: random.Random,
+    folder: Path,
+    *,
+    allow_fresh: bool = True,
+    store: ResumeStore | None = None,
 ) -> Certificate:
-    """Kill ``settings``' run ``num_kills`` times, over as many runs as that takes, and compare each with the first."""
+    """Kill ``settings``' run ``num_kills`` times, over as many runs as that takes, and compare each with the first.
+
+    The first one is never disturbed, and knows of the disk only.
+    """
     started = time.monotonic()
+    store = store if store is not None else DiskStore()
     certificate = Certificate(case, settings.compute.num_ranks)
     undisturbed = folder / "undisturbed"
-    ended = forked_attempt(settings, undisturbed, None, folder / "note")
+    ended = forked_attempt(Attempt(settings, undisturbed, folder / "note", Placement(), 0), None)
     if ended.exit_code != 0:
         raise RuntimeError(f"the undisturbed run ended with {ended.exit_code}; run it alone to see why")
     expected = final_files(undisturbed)
     certificate.num_steps = json.loads((undisturbed / "result.json").read_text())["numbers"]["num_steps"]
     while certificate.num_kills < num_kills:
         run_path = folder / f"run-{certificate.num_runs}"
-        kill_until_done(settings, run_path, certificate, num_kills, rng, allow_fresh=allow_fresh)
+        kill_until_done(
+            store.settings(settings), run_path, certificate, num_kills, rng, allow_fresh=allow_fresh, store=store
+        )
         certificate.num_runs += 1
         compare(expected, final_files(run_path), certificate)
+        elsewhere = store.kept_elsewhere(run_path)
+        if elsewhere is not None:
+            compare(expected, elsewhere, certificate)
         shutil.rmtree(run_path)
         say(
             f"{certificate.case}, {certificate.num_ranks} rank(s): {certificate.num_kills}/{num_kills} kills, "
@@ -116,6 +141,7 @@ def kill_until_done(
     rng: random.Random,
     *,
     allow_fresh: bool,
+    store: ResumeStore,
 ) -> None:
     """Attempts at one run until it is finished; each is hit where it was drawn, while kills are left."""
     reached_step = 0
@@ -123,14 +149,18 @@ def kill_until_done(
     while True:
         kill = None
         if certificate.num_kills < num_kills:
-            kill = draw_kill(rng, reached_step, certificate.num_steps, settings.compute.num_ranks, decks)
+            num_ranks = settings.compute.num_ranks
+            kill = draw_kill(rng, reached_step, certificate.num_steps, num_ranks, decks, store.points)
             certificate.num_drawn += 1
         is_fresh = allow_fresh and certificate.num_drawn % FRESH_EVERY == 2
         note_path = run_path.with_suffix(".note")
+        attempt = Attempt(settings, run_path, note_path, store.placement(run_path), store.newest_step(run_path))
         if kill is not None and is_fresh:
-            ended = fresh_attempt(settings, run_path, kill, note_path, hash_seed=rng.randrange(2))
+            ended = fresh_attempt(attempt, kill, hash_seed=rng.randrange(2))
         else:
-            ended = forked_attempt(settings, run_path, kill, note_path)
+            ended = forked_attempt(attempt, kill)
+        if ended.seconds_to_step is not None and ended.started_at_step > 0:
+            certificate.seconds_to_step.append(ended.seconds_to_step)
         certificate.max_repeated_steps = max(certificate.max_repeated_steps, reached_step - ended.started_at_step)
         if ended.hit is None:
             if ended.exit_code != 0:
@@ -142,10 +172,16 @@ def kill_until_done(
         if ended.exit_code == 0:
             return
         reached_step = ended.hit.step
+        certificate.num_lost_disks += store.lose_disk(run_path, rng)
 
 
 def draw_kill(
-    rng: random.Random, reached_step: int, num_steps: int, num_ranks: int, decks: dict[bool, list[str]]
+    rng: random.Random,
+    reached_step: int,
+    num_steps: int,
+    num_ranks: int,
+    decks: dict[bool, list[str]],
+    points: Sequence[str] = CRASH_POINTS,
 ) -> Kill:
     """A step ahead, a named point, a rank, and rarely a polite signal.
 
@@ -156,7 +192,7 @@ def draw_kill(
     rank = rng.randrange(num_ranks)
     deck = decks.setdefault(rank == 0, [])
     if not deck:
-        deck.extend(CRASH_POINTS if rank == 0 else POINTS_OF_OTHER_RANKS)
+        deck.extend(points if rank == 0 else POINTS_OF_OTHER_RANKS)
         rng.shuffle(deck)
     signal_name = "SIGTERM" if rng.random() < TERM_SHARE else "SIGKILL"
     return Kill(step, deck.pop(), signal_name, rank)
@@ -196,17 +232,26 @@ def say(line: str) -> None:
 
 def report(certificates: Sequence[Certificate]) -> str:
     """A table for people."""
-    header = "| model | ranks | kills drawn | that hit | of them SIGTERM | fresh processes | runs compared "
-    header += "| steps a run | steps done twice per kill, at most | bytes that differ | minutes |"
-    lines = [header, "|---" * 11 + "|"]
+    header = (
+        "| model | ranks | kills drawn | that hit | of them SIGTERM | disks lost | fresh processes | runs compared "
+    )
+    header += "| steps a run | steps done twice per kill, at most | bytes that differ "
+    header += "| seconds to the first resumed step, median (most) | minutes |"
+    lines = [header, "|---" * 13 + "|"]
     lines += [
-        f"| {c.case} | {c.num_ranks} | {c.num_drawn} | {c.num_kills} | {c.num_terms} | {c.num_fresh} | {c.num_runs} "
-        f"| {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} | {c.seconds / 60:.1f} |"
+        f"| {c.case} | {c.num_ranks} | {c.num_drawn} | {c.num_kills} | {c.num_terms} | {c.num_lost_disks} "
+        f"| {c.num_fresh} | {c.num_runs} | {c.num_steps} | {c.max_repeated_steps} | {c.differing_bytes} "
+        f"| {_median_and_most(c.seconds_to_step)} | {c.seconds / 60:.1f} |"
         for c in certificates
     ]
     total = sum((c.hits for c in certificates), Counter[str]())
-    hits = ", ".join(f"{point} {total[point]}" for point in CRASH_POINTS)
+    named = [point for point in (*CRASH_POINTS, *REMOTE_CRASH_POINTS) if point in CRASH_POINTS or total[point]]
+    hits = ", ".join(f"{point} {total[point]}" for point in named)
     return "\n".join([*lines, "", f"Where they hit: {hits}."])
+
+
+def _median_and_most(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.2f} ({max(seconds):.2f})" if seconds else "–"
 
 
 def shares(num_kills: int, ranks: Sequence[int]) -> list[int]:
@@ -223,23 +268,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 3], help="processes that train together")
     parser.add_argument("--cases", nargs="+", default=list(cases()), choices=cases(), help="which small runs")
     parser.add_argument("--json", type=Path, help="also write the result here")
+    parser.add_argument(
+        "--store",
+        choices=("disk", "s3"),
+        default="disk",
+        help="s3: mirrored to S3 (moto); most attempts lose their disk",
+    )
     arguments = parser.parse_args(argv)
     certificates = []
-    with tempfile.TemporaryDirectory(prefix="codewarden-resume-") as name:
-        folder = Path(name)
+    with contextlib.ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="codewarden-resume-")))
+        store = opened.enter_context(s3_store(folder)) if arguments.store == "s3" else DiskStore()
         write_tiny_data(folder / "data")
         warm_up(tiny_run(arguments.cases[0], folder / "data", num_ranks=1))
         for case in arguments.cases:
             for num_ranks, num_kills in zip(arguments.ranks, shares(arguments.kills, arguments.ranks), strict=True):
                 settings = tiny_run(case, folder / "data", num_ranks=num_ranks)
                 rng = random.Random(f"{arguments.seed}:{case}:{num_ranks}")
-                certificates.append(certify(case, settings, num_kills, rng, folder / f"{case}-{num_ranks}"))
+                certificates.append(
+                    certify(case, settings, num_kills, rng, folder / f"{case}-{num_ranks}", store=store)
+                )
     print(report(certificates))
     holds = all(certificate.holds for certificate in certificates)
     print("The certificate holds." if holds else "THE CERTIFICATE DOES NOT HOLD.")
     if arguments.json:
         arguments.json.write_text(json.dumps([_plain(c) for c in certificates], indent=1))
     return 0 if holds else 1
+
+
+@contextlib.contextmanager
+def s3_store(folder: Path) -> Iterator[S3Store]:
+    """A bucket of a moto process; this process and its forks speak to it."""
+    with LocalAws(folder / "aws", twin=False) as aws:
+        os.environ.update(aws.environment)
+        region = aws.environment["AWS_DEFAULT_REGION"]
+        yield S3Store(open_s3(S3Uri(aws.bucket, "runs"), region=region), region)
 
 
 def _plain(certificate: Certificate) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def run_sweep(settings: Stage1Settings) -> Timed:
     """Make the records, then time the flow with its processes."""
     make_records(settings)
     times_path = settings.runs / "times.txt"
-    with patch("tasks.sweeps.launcher_for", lambda _where, runs_path: TimedProcess(runs_path, times_path)):
+    with patch("tasks.launchers.places.LocalProcess", lambda runs_path: TimedProcess(runs_path, times_path)):
         begin = time.perf_counter()
         stage1_broad(settings)
         seconds = time.perf_counter() - begin

@@ -31,10 +31,12 @@ from models.settings.predict import PredictSettings
 from models.settings.train import ComputeSettings, TrainSettings
 from models.store.pointers import resolve_pointer
 from tasks.artifacts import publish_markdown
+from tasks.aws.settings import S3Location, SageMakerSettings
 from tasks.champion_runs import is_final_measurement
 from tasks.finished_runs import under_root
 from tasks.jobs import RunReference, finished_run, run_job
 from tasks.launchers.local import LocalProcess
+from tasks.pointer_store import pointers_of
 from tasks.program import run_program, say_own_errors_in_a_line
 from tasks.reports import markdown_summary, table_text
 from tasks.run_view import ViewedTrial, find_view, link_evaluation, viewed_labels
@@ -44,7 +46,7 @@ from tasks.supervision import SupervisionSettings
 from tasks.termination import noting_termination
 
 CONFIG = Path("configs/eval/eval_argmax.yaml")
-ENVIRONMENT = {"CODEWARDEN_RUNS": "run_root"}
+ENVIRONMENT = {"CODEWARDEN_RUNS": "run_root", "CODEWARDEN_STORE": "store"}
 ALIASES = {"runs": "prefix"}
 
 
@@ -79,6 +81,8 @@ class EvaluationSettings(Settings):
     """Predictions at a time on this machine [runs]."""
     run_root: Annotated[Path, INCIDENTAL] = Path("runs")
     """The run root that holds the runs, and takes what is written."""
+    store: Annotated[S3Location | None, INCIDENTAL] = None
+    """Where pointers are kept, such as s3://bucket/codewarden; empty: under the run root."""
 
 
 class EvaluationResult(BaseModel):
@@ -214,7 +218,9 @@ def _predict_job(settings: EvaluationSettings, trial: ViewedTrial, runs_path: Pa
 
 def _decision(settings: EvaluationSettings) -> Argmax | ThresholdSweep | FrozenThreshold:
     if isinstance(settings.decision, FrozenByPointer):
-        ranking = resolve_pointer(settings.run_root.resolve(), settings.decision.pointer)
+        runs_path = settings.run_root.resolve()
+        pointers = pointers_of(runs_path, SageMakerSettings(store=settings.store))
+        ranking = resolve_pointer(runs_path, settings.decision.pointer, pointers=pointers)
         return FrozenThreshold(ranking=ranking)
     return settings.decision
 

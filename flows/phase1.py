@@ -13,13 +13,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
-from models.settings.command_line import parse_settings
+from models.jobs.layout import plan_run
+from models.settings.command_line import parse_command
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import INCIDENTAL, Settings
 from models.settings.gnn import GnnSettings
@@ -27,12 +27,15 @@ from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import CheckpointSettings, ComputeSettings, TrainSettings
 from models.settings.transformer import TransformerSettings
-from tasks.jobs import RunReference, finished_run, run_job
-from tasks.launchers.places import launcher_for
-from tasks.program import run_program, say_own_errors_in_a_line
+from tasks.dry_run import check, dry_run
+from tasks.flow_jobs import FlowJobs, flow_jobs
+from tasks.foreseen_jobs import UNKNOWN_KEY
+from tasks.jobs import RunReference
+from tasks.launchers.places import placed_by_environment
+from tasks.program import ProgramOptions, run_program, say_own_errors_in_a_line
 from tasks.publication import publish_phase1
+from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES, RunSettings
 from tasks.slots import Chain, run_chains
-from tasks.supervision import SupervisionSettings
 from tasks.termination import noting_termination
 
 ALIASES = {
@@ -41,16 +44,18 @@ ALIASES = {
     "tokenizer": "preprocess.tokenizer",
     "num-threads": "compute.num_threads",
     "device": "compute.device",
+    **SAGEMAKER_ALIASES,
 }
 """Flat flags of the program for the fields people set most; what both models have, such as epochs, is said by model."""
 
-ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
-"""The only variables that are read."""
+EXAMPLE = Path("configs/phase1/demo.yaml")
+"""What a dry run shows that names no data; its data is made by python -m models.data.generated runs/demo-data."""
+DATA_FLAGS = ("--config", "--data", "--preprocess.data")
 
 ModelName = Literal["transformer", "gnn"]
 
 
-class Phase1Settings(Settings):
+class Phase1Settings(RunSettings):
     """Phase 1: preprocess functions, train transformer and graph network, score both beside baselines, report."""
 
     preprocess: PreprocessSettings
@@ -80,14 +85,6 @@ class Phase1Settings(Settings):
     """When training progress is saved."""
     slots: Annotated[PositiveInt, INCIDENTAL] = 1
     """Models that are worked on at a time on this machine, each with compute.num_threads threads [jobs]."""
-    patience: SupervisionSettings = SupervisionSettings()
-    """How long a job may be silent, and how long it gets to save when it is stopped."""
-    runs: Annotated[Path, INCIDENTAL] = Path("runs")
-    """The run root: everything that is written lies under it."""
-    reuse_build: Annotated[bool, INCIDENTAL] = False
-    """Go on with an unfinished run that other code began, instead of refusing (recorded)."""
-    where: Annotated[Literal["local"], INCIDENTAL] = "local"
-    """Where jobs run; local: as child processes of the flow."""
 
     @field_validator("models")
     @classmethod
@@ -129,37 +126,34 @@ def phase1(settings: Phase1Settings) -> Phase1Result:
     Raises:
         CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
     """
-    runs_path = settings.runs.resolve()
-    how: dict[str, Any] = {
-        "launcher": launcher_for(settings.where, runs_path),
-        "patience": settings.patience,
-        "reuse_build": settings.reuse_build,
-    }
-
-    def run(job: Settings) -> RunReference:
-        return finished_run(run_job(job, runs_path, **how))
-
-    def submit(job: Settings, after: list[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-        future: PrefectFuture[Any] = run_job.submit(job, runs_path, **how, wait_for=after)
-        return future
-
     say_own_errors_in_a_line()
     with noting_termination():
-        preprocessed = run(preprocess_job(settings))
-        chains: dict[str, Chain[ModelRuns]] = {
-            model: train_and_predict(settings, model, preprocessed.run_path) for model in settings.models
-        }
-        models = run_chains(chains, submit, num_slots=settings.slots).of_all()
-        evaluated = run(
-            evaluate_job(settings, {m: runs.predict.run_path for m, runs in models.items()}, preprocessed.run_path)
-        )
-        report = publish_phase1(
-            runs_path,
-            preprocess=preprocessed.run_path,
-            train={model: runs.train.run_path for model, runs in models.items()},
-            predict={model: runs.predict.run_path for model, runs in models.items()},
-            evaluate=evaluated.run_path,
-        )
+        settings = placed_by_environment(settings)
+        with flow_jobs(settings) as jobs:
+            return _run(settings, jobs)
+
+
+def _run(settings: Phase1Settings, jobs: FlowJobs) -> Phase1Result:
+    preprocessed = jobs.run(preprocess_job(settings))
+    trainings = [train_job(settings, model, preprocessed.run_path) for model in settings.models]
+    unmade = jobs.runs_path / "train"
+    jobs.preflight(
+        *trainings, *(predict_job(settings, unmade / model, preprocessed.run_path) for model in settings.models)
+    )
+    chains: dict[str, Chain[ModelRuns]] = {
+        model: train_and_predict(settings, model, preprocessed.run_path) for model in settings.models
+    }
+    models = run_chains(chains, jobs.submit, num_slots=settings.slots).of_all()
+    evaluated = jobs.run(
+        evaluate_job(settings, {m: runs.predict.run_path for m, runs in models.items()}, preprocessed.run_path)
+    )
+    report = publish_phase1(
+        jobs.runs_path,
+        preprocess=preprocessed.run_path,
+        train={model: runs.train.run_path for model, runs in models.items()},
+        predict={model: runs.predict.run_path for model, runs in models.items()},
+        evaluate=evaluated.run_path,
+    )
     return Phase1Result(
         preprocess=preprocessed,
         train={model: runs.train for model, runs in models.items()},
@@ -221,14 +215,44 @@ def evaluate_job(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program: settings from flags and file, the flow, its table; gives the exit code."""
-    settings = parse_settings(
+    given = list(sys.argv[1:] if argv is None else argv)
+    settings, options = parse_command(
         Phase1Settings,
-        sys.argv[1:] if argv is None else argv,
+        ProgramOptions,
+        [*_example(given), *given],
         prog="python -m flows.phase1",
         aliases=ALIASES,
-        environment=ENVIRONMENT,
+        environment=PLACE_ENVIRONMENT,
     )
+    if options.check:
+        return run_program(lambda: check(settings, foreseen_jobs(settings)))
+    if options.dry_run:
+        return run_program(lambda: dry_run(settings, foreseen_jobs(settings)))
     return run_program(lambda: show(phase1(settings)))
+
+
+def _example(given: Sequence[str]) -> list[str]:
+    """Something to look at for a dry run that names no data: the demo's settings, announced."""
+    if "--dry-run" not in given or any(flag.startswith(DATA_FLAGS) for flag in given):
+        return []
+    sys.stderr.write(f"no data are named (--config, --data): this is the plan of {EXAMPLE}\n")
+    return ["--config", str(EXAMPLE)]
+
+
+def foreseen_jobs(settings: Phase1Settings) -> list[Settings]:
+    """The jobs of the flow as far as they are known before it runs; what is not made yet is where it would lie."""
+    first = preprocess_job(settings)
+    runs_path = settings.runs.resolve()
+    records_path = runs_path / "preprocess" / UNKNOWN_KEY
+    if first.data.exists():
+        records_path = plan_run(first, runs_path, reuse_build=settings.reuse_build).run_path
+    models = {model: runs_path / "train" / model for model in settings.models}
+    return [
+        first,
+        *(train_job(settings, model, records_path) for model in settings.models),
+        *(predict_job(settings, path, records_path) for path in models.values()),
+        evaluate_job(settings, {model: runs_path / "predict" / model for model in models}, records_path),
+    ]
 
 
 def show(result: Phase1Result) -> str:

@@ -21,8 +21,11 @@ from flows import stage1, stage2, stage3, stage4
 from models.settings.command_line import parse_command
 from models.settings.documents import load_settings
 from models.settings.fields import INCIDENTAL, Settings
-from tasks.program import run_program, say_own_errors_in_a_line
-from tasks.stages import ENVIRONMENT, ProgramOptions, StageResult, config_among, dry_run, shown, stage_settings
+from tasks.dry_run import check, dry_run
+from tasks.launchers.places import placed_by_environment
+from tasks.program import ProgramOptions, run_program, say_own_errors_in_a_line
+from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES, RunSettings
+from tasks.stages import StageResult, config_among, foreseen_jobs, planned_text, shown, stage_settings
 from tasks.sweep_plan import plan_sweep
 from tasks.sweep_settings import SweepSettings
 from tasks.termination import noting_termination
@@ -32,7 +35,7 @@ CONFIG = Path("configs/encoder/pipeline.yaml")
 S = TypeVar("S", bound=SweepSettings)
 
 
-class PipelineSettings(Settings):
+class PipelineSettings(RunSettings):
     """Stages 1 to 4 of the encoder pipeline, each from its own file."""
 
     stage1: Path = stage1.CONFIG
@@ -47,12 +50,8 @@ class PipelineSettings(Settings):
     """Folder of the findings, for all stages; empty: what each file says."""
     slots: Annotated[PositiveInt | None, INCIDENTAL] = None
     """Trials at a time on this machine, for all stages; empty: what each file says [trials]."""
-    runs: Annotated[Path, INCIDENTAL] = Path("runs")
-    """The run root: everything that is written lies under it."""
     allow_network: Annotated[bool, INCIDENTAL] = False
     """Let weights and tokenizers of every model be fetched from the hub; off: folders and the local cache only."""
-    reuse_build: Annotated[bool, INCIDENTAL] = False
-    """Go on with unfinished runs that other code began, instead of refusing (recorded)."""
 
 
 class PipelineResult(BaseModel):
@@ -78,7 +77,7 @@ def encoder_pipeline(settings: PipelineSettings | None = None, config: Path = CO
     """
     say_own_errors_in_a_line()
     with noting_termination():
-        settings = settings if settings is not None else load_settings(PipelineSettings, config)
+        settings = placed_by_environment(settings or load_settings(PipelineSettings, config))
         # All that could be missing in a later stage is looked for before the first one begins.
         first = stage_of(stage1.Stage1Settings, settings, settings.stage1)
         second = stage_of(stage2.Stage2Settings, settings, settings.stage2)
@@ -100,7 +99,7 @@ def encoder_pipeline(settings: PipelineSettings | None = None, config: Path = CO
 def stage_of(settings_class: type[S], settings: PipelineSettings, path: Path) -> S:
     """A stage's settings from its file, with what is said for all stages."""
     stage = stage_settings(settings_class, None, path)
-    changes: dict[str, Any] = {"runs": settings.runs, "reuse_build": settings.reuse_build}
+    changes: dict[str, Any] = {name: getattr(settings, name) for name in RunSettings.model_fields}
     changes["allow_network"] = settings.allow_network or stage.allow_network
     if settings.data is not None:
         changes["findings"] = stage.findings.model_copy(update={"data": settings.data})
@@ -121,21 +120,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         ProgramOptions,
         given,
         prog="python -m flows.pipeline",
-        environment=ENVIRONMENT,
+        aliases=SAGEMAKER_ALIASES,
+        environment=PLACE_ENVIRONMENT,
     )
     config = config_among(given) or CONFIG
+    if options.check:
+        return run_program(lambda: check(settings, _all_jobs(_stages(settings))))
     return run_program(lambda: _dry_run(settings) if options.dry_run else _shown(encoder_pipeline(settings, config)))
 
 
-def _dry_run(settings: PipelineSettings) -> str:
-    stages: list[SweepSettings] = [
+def _stages(settings: PipelineSettings) -> list[SweepSettings]:
+    return [
         stage_of(stage1.Stage1Settings, settings, settings.stage1),
         stage_of(stage2.Stage2Settings, settings, settings.stage2),
         stage_of(stage3.Stage3Settings, settings, settings.stage3),
         stage_of(stage4.Stage4Settings, settings, settings.stage4),
     ]
+
+
+def _dry_run(settings: PipelineSettings) -> str:
+    stages = _stages(settings)
     head = "As listed; from stage 2 on, the selection of the stage before says what is tried.\n"
-    return head + "".join(f"\n{stage.STAGE}: {dry_run(stage)}" for stage in stages)
+    text = head + "".join(f"\n{stage.STAGE}: {planned_text(stage)}" for stage in stages)
+    if settings.where != "sagemaker":
+        return text
+    sys.stdout.write(f"{text}\n")
+    return dry_run(settings, _all_jobs(stages))
+
+
+def _all_jobs(stages: Sequence[SweepSettings]) -> list[Settings]:
+    """As listed, each once: stages make the same records."""
+    jobs = [job for stage in stages for job in foreseen_jobs(stage)]
+    return list({job.model_dump_json(): job for job in jobs}.values())
 
 
 def _shown(result: PipelineResult) -> str:

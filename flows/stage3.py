@@ -18,6 +18,7 @@ from prefect import flow
 
 from models.settings.decision import ThresholdSweep
 from models.settings.rank import Keep
+from tasks.pointer_store import pointers_of
 from tasks.program import say_own_errors_in_a_line
 from tasks.stages import StageResult, run_stage, run_stage_program, shown, stage_settings
 from tasks.sweep_settings import SweepSettings
@@ -54,7 +55,7 @@ def stage3_sweep(settings: Stage3Settings | None = None, config: Path = CONFIG) 
     with noting_termination():
         settings = stage_settings(Stage3Settings, settings, config)
         result = run_stage(settings, settings.threshold)
-        point_to_thresholds(settings.runs.resolve(), result)
+        point_to_thresholds(pointers_of(settings.runs.resolve(), settings.sagemaker), result)
         return result
 
 

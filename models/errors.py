@@ -2,6 +2,7 @@
 
     CodewardenError
     ├── SettingsInvalid        the settings are wrong            exit 2, a person must act
+    │   └── CloudRefused       AWS says no: rights, region, quota, image
     ├── DataInvalid            the data are wrong                exit 2, a person must act
     │   └── TooManyRejected    more rows refused than allowed
     ├── NoClearWinner          nobody can be chosen              exit 2, a person must act
@@ -22,7 +23,11 @@
         ├── JobRefused         the job ended with exit 2         not retried
         ├── JobInterrupted     the job ended with exit 75        retried
         ├── JobCrashed         killed by a signal is retried, an exception of its own is not
-        └── JobHung            no progress within its limit      retried
+        ├── JobHung            no progress within its limit      retried
+        ├── JobStopped         someone stopped the remote job    not retried
+        ├── SpotWaitExceeded   no Spot machine within max wait   retried
+        ├── CapacityMissing    no machine to be had for now      retried
+        └── BudgetExceeded     a launch would pass the budget    exit 2, a person must act
 
 ``retryable`` says whether a later attempt could succeed; it is all that the orchestrator reads.
 Messages say what was expected, what was found and what to do.
@@ -59,6 +64,22 @@ class WeightsMissing(SettingsInvalid):
     def __init__(self, name: str, message: str) -> None:
         self.name = name
         super().__init__(message)
+
+
+class CloudRefused(SettingsInvalid):
+    """AWS refuses for a reason that stays until a person mends it: no rights, another region, no quota. Not retried.
+
+    Args:
+        what: What was asked for.
+        code: The error code of the API.
+        advice: What to do.
+    """
+
+    def __init__(self, what: str, code: str, advice: str) -> None:
+        self.what = what
+        self.code = code
+        self.advice = advice
+        super().__init__(f"{what}: AWS refuses ({code}): {advice}")
 
 
 class DataInvalid(CodewardenError):
@@ -138,7 +159,7 @@ class BuildDiffers(CodewardenError):
 
     exit_code = EXIT_REFUSED
 
-    def __init__(self, run_path: Path, differences: list[str]) -> None:
+    def __init__(self, run_path: Path | str, differences: list[str]) -> None:
         self.run_path = run_path
         self.differences = differences
         super().__init__(
@@ -263,6 +284,44 @@ class JobHung(JobFailed):
     """The job made no progress within its limit and was ended. Retried."""
 
     retryable = True
+
+
+class JobStopped(JobFailed):
+    """The remote job was stopped by someone else. Not retried: whoever stopped it meant it."""
+
+
+class SpotWaitExceeded(JobFailed):
+    """The Spot job waited for a machine longer than max_wait_seconds. Retried."""
+
+    retryable = True
+
+
+class CapacityMissing(JobFailed):
+    """There was no machine of this type to be had, time after time. Retried."""
+
+    retryable = True
+
+
+class BudgetExceeded(JobFailed):
+    """A launch could spend more than the budget leaves. Not retried.
+
+    Args:
+        what: The job that was not launched.
+        bound_usd: What it could cost at most.
+        remaining_usd: What is left.
+    """
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, what: str, *, bound_usd: float, remaining_usd: float) -> None:
+        self.what = what
+        self.bound_usd = bound_usd
+        self.remaining_usd = remaining_usd
+        super().__init__(
+            f"{what} could cost up to ${bound_usd:.2f}, and the budget leaves ${remaining_usd:.2f}; it was not "
+            "launched. Raise budget.total_usd, lower max_run_seconds, or take a cheaper instance "
+            "(python -m tasks.ledger report shows what was spent)"
+        )
 
 
 class TooManyTrialsFailed(CodewardenError):

@@ -24,9 +24,11 @@ from models.settings.fields import INCIDENTAL, Settings
 from models.settings.selection import RANKING_FILE
 from models.store.filesystem import LocalFilesystem, make_folder_durably, write_synced
 from models.store.manifest import digest_bytes, verify_manifest
+from models.store.objects import ObjectStore
 from models.store.pointers import PointerTarget, champion_pointer, local_pointers, move_pointer
 from models.store.run_identity import identity_of
 from models.store.sealed import seal, unseal
+from tasks.aws.settings import S3Location, SageMakerSettings
 from tasks.champion_checks import Check, check_champion
 from tasks.champion_manifest import (
     CHAMPION_FILE,
@@ -39,10 +41,11 @@ from tasks.champion_manifest import (
 from tasks.champion_retraining import retrain
 from tasks.champion_runs import CHAMPION, finalists, gather, newest_evaluation, newest_ranking, read_json
 from tasks.leaderboard import leaderboard_text
+from tasks.pointer_store import pointers_of
 from tasks.program import run_program
 
 VERIFY = "verify"
-ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
+ENVIRONMENT = {"CODEWARDEN_RUNS": "runs", "CODEWARDEN_STORE": "store"}
 """The only variables that are read, and not by verify: there the path says which run root."""
 
 
@@ -62,6 +65,8 @@ class ChampionSettings(Settings):
     """Directory of the evaluation of champion and runner-up; empty: the one under the run root."""
     runs: Annotated[Path, INCIDENTAL] = Path("runs")
     """The run root."""
+    store: Annotated[S3Location | None, INCIDENTAL] = None
+    """Where pointers are kept, such as s3://bucket/codewarden; empty: under the run root."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> ChampionSettings:
@@ -100,7 +105,9 @@ class FrozenChampion:
     pointer: str
 
 
-def freeze_champion(runs_path: Path, *, ranking: Path, evaluation: Path) -> FrozenChampion:
+def freeze_champion(
+    runs_path: Path, *, ranking: Path, evaluation: Path, pointers: ObjectStore | None = None
+) -> FrozenChampion:
     """Write ``champion.json`` of a ranking's champion and let ``<model>_champion_latest`` name it.
 
     The same runs give the same bytes. What was frozen stays as it is, whatever is opened later.
@@ -109,6 +116,7 @@ def freeze_champion(runs_path: Path, *, ranking: Path, evaluation: Path) -> Froz
         runs_path: The run root.
         ranking: Directory of the finished rank run of stage 4.
         evaluation: Directory of the finished evaluate run of champion and runner-up.
+        pointers: Where pointers are kept; ``None``: under the run root.
 
     Raises:
         DataInvalid: Something is missing or belongs to other runs; says what. Not retried.
@@ -130,7 +138,7 @@ def freeze_champion(runs_path: Path, *, ranking: Path, evaluation: Path) -> Froz
     pointer = champion_pointer(described["model"])
     facts = {name: described[name] for name in ("name", "configuration", "trial", "seed")}
     facts |= {"threshold": described["threshold"]["value"], "champion_sha256": sha256}
-    move_pointer(local_pointers(runs_path), pointer, PointerTarget(identity_of(train_path), facts))
+    move_pointer(pointers or local_pointers(runs_path), pointer, PointerTarget(identity_of(train_path), facts))
     return FrozenChampion(described["name"], path, sha256, described["trial"], pointer)
 
 
@@ -195,7 +203,8 @@ def _select_and_freeze(settings: ChampionSettings) -> str:
         return table
     given = settings.evaluation
     evaluation = given.resolve() if given is not None else newest_evaluation(runs_path, ranking)
-    frozen = freeze_champion(runs_path, ranking=ranking, evaluation=evaluation)
+    pointers = pointers_of(runs_path, SageMakerSettings(store=settings.store))
+    frozen = freeze_champion(runs_path, ranking=ranking, evaluation=evaluation, pointers=pointers)
     return f"{table}frozen: {frozen.trial} as {frozen.path}\nsha256 {frozen.sha256}\npointer {frozen.pointer}\n"
 
 

@@ -16,12 +16,13 @@ from models.settings.predict import PredictSettings
 from tasks.artifacts import publish_markdown
 from tasks.champion import freeze_champion, selection_text
 from tasks.champion_runs import CHAMPION, EVALUATION_FILE, RUNNER_UP, finalists
+from tasks.flow_jobs import FlowJobs
 from tasks.jobs import RunReference
+from tasks.pointer_store import pointers_of
 from tasks.reports import markdown_summary, table_text
 from tasks.run_view import link_evaluation
 from tasks.stages import StageResult
 from tasks.sweep_settings import SweepSettings
-from tasks.sweeps import Jobs
 
 
 class Final(BaseModel):
@@ -52,7 +53,7 @@ def measure_finalists(settings: SweepSettings, ranked: StageResult, *, open_test
         ranked: Its ranking.
         open_test: Purpose of opening the test split; ``None``: it stays sealed.
     """
-    jobs = Jobs(settings)
+    jobs = FlowJobs(settings)
     ranking = ranked.read_ranking()
     names = {
         label: TrialName(configuration=entry["configuration"], model=entry["model"])
@@ -98,8 +99,10 @@ def measure_finalists(settings: SweepSettings, ranked: StageResult, *, open_test
 
 def freeze(settings: SweepSettings, ranked: StageResult, final: Final) -> Path:
     """Freeze the champion and publish its card; gives its manifest."""
+    runs_path = settings.runs.resolve()
+    pointers = pointers_of(runs_path, settings.sagemaker)
     frozen = freeze_champion(
-        settings.runs.resolve(), ranking=ranked.ranking.run_path, evaluation=final.evaluate.run_path
+        runs_path, ranking=ranked.ranking.run_path, evaluation=final.evaluate.run_path, pointers=pointers
     )
     publish_markdown(
         "champion", f"```text\n{selection_text(ranked.read_ranking())}\n```\n", f"frozen: {final.champion}"

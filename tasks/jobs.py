@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.errors import SettingsInvalid
 from models.jobs.contract import MANIFEST_FILE
-from models.jobs.layout import RunPlan, is_finished, plan_run, read_result
+from models.jobs.layout import RunPlan, is_finished, is_mirrored, read_result
 from models.jobs.registry import model_kind_of
 from models.settings.fields import Settings
 from models.settings.findings import FindingsSettings
@@ -37,6 +37,7 @@ from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
 from tasks.launchers.contract import Event, Launcher
 from tasks.launchers.local import LocalProcess
+from tasks.launchers.planning import plan_at
 from tasks.progress import Progress, ProgressMeter, log_line
 from tasks.supervision import SupervisionSettings, supervise
 from tasks.terminal import ProgressView, progress_view
@@ -143,10 +144,15 @@ def run_job(
         JobCrashed: the job ended by an error of its own. Not retried.
         JobInterrupted: interrupted without getting further. Retried.
         JobHung: silent for too long, and ended. Retried.
+        CapacityMissing, SpotWaitExceeded: no machine was to be had. Retried.
+        JobStopped: someone stopped the remote job. Not retried.
+        BudgetExceeded: it could cost more than the budget leaves. Not retried.
+        CloudRefused: AWS refuses: rights, region, quota, image. Not retried.
     """
     log = get_run_logger()
-    plan = plan_run(settings, runs_path, reuse_build=reuse_build)
-    if is_finished(plan.run_path):
+    place = launcher or LocalProcess(runs_path)
+    settings, plan = plan_at(place, settings, runs_path, reuse_build=reuse_build)
+    if is_finished(plan.run_path) and (is_mirrored(plan.run_path) or not place.is_mirroring):
         log.info("Cached: %s was finished before; its manifest verifies, nothing is run", plan.run_path)
         reference = refer_to(plan, cached=True)
         return Completed(name="Cached", message=f"finished before in {plan.run_path}", data=reference)
@@ -154,7 +160,7 @@ def run_job(
     with progress_view(title or job_name(settings)) as view:
         reporter = ProgressReporter(log, view)
         supervised = supervise(
-            launcher or LocalProcess(runs_path),
+            place,
             settings,
             plan,
             patience or SupervisionSettings(),

@@ -12,11 +12,21 @@ from collections.abc import Callable
 from types import FrameType
 
 from models.errors import EXIT_CRASHED, EXIT_INTERRUPTED, CodewardenError
+from models.settings.fields import Settings
 
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 """Loggers, not handlers: Prefect makes its handlers anew whenever it sets up logging."""
 
 NO_SERVER = "Failed to reach API"
+
+
+class ProgramOptions(Settings):
+    """What a flow's program does beside its flow."""
+
+    dry_run: bool = False
+    """Check the settings, print every job as it would be run and what it could cost, and stop: nothing is made."""
+    check: bool = False
+    """With where=sagemaker: ask AWS all that is looked at before a launch (role, bucket, image, price), and stop."""
 
 
 def run_program(run: Callable[[], str]) -> int:

@@ -15,17 +15,23 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import NoClearWinner
+from models.jobs.layout import plan_run
 from models.settings.command_line import parse_command
 from models.settings.decision import RankingRule
 from models.settings.documents import load_settings
 from models.settings.fields import Settings
 from models.settings.selection import RANKING_FILE, SELECTION_FILE
 from tasks.artifacts import publish_markdown
+from tasks.dry_run import check
+from tasks.dry_run import dry_run as dry_run_of
+from tasks.foreseen_jobs import UNKNOWN_KEY
 from tasks.jobs import RunReference
+from tasks.launchers.places import placed_by_environment
 from tasks.leaderboard import curve_markdown, leaderboard_markdown, leaderboard_text, plan_text, sentences
-from tasks.program import run_program
+from tasks.program import ProgramOptions, run_program
+from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES
 from tasks.run_view import link_trials
-from tasks.sweep_plan import plan_sweep, refuse_faulty_grid
+from tasks.sweep_plan import plan_sweep, refuse_faulty_grid, train_job
 from tasks.sweep_settings import SweepSettings
 from tasks.sweeps import Sweep, run_sweep
 
@@ -35,11 +41,9 @@ ALIASES = {
     "num-threads": "compute.num_threads",
     "device": "compute.device",
     "num-ranks": "compute.num_ranks",
+    **SAGEMAKER_ALIASES,
 }
 """Flat flags of the stages' programs for what people set most."""
-ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
-"""The only variables that are read."""
-
 S = TypeVar("S", bound=SweepSettings)
 
 
@@ -109,29 +113,44 @@ def publish_curve(stage: str, result: StageResult, ranking: Mapping[str, Any]) -
 
 
 def stage_settings(settings_class: type[S], settings: S | None, config: Path) -> S:
-    """The settings given, or those in the file.
+    """The settings given, or those in the file; where jobs run is also said by the process' environment.
 
     Raises:
         SettingsInvalid: the file does not say a whole grid; names file and key. Not retried.
     """
     if settings is not None:
-        return settings
+        return placed_by_environment(settings)
     loaded = load_settings(settings_class, config)
     refuse_faulty_grid(loaded, config)
-    return loaded
+    return placed_by_environment(loaded)
 
 
 def dry_run(settings: SweepSettings) -> str:
+    """Every trial as it would be run, what is missing, and where trials are sent away, the requests and the price."""
+    text = planned_text(settings)
+    if settings.where != "sagemaker":
+        return text
+    sys.stdout.write(f"{text}\n")
+    return dry_run_of(settings, foreseen_jobs(settings))
+
+
+def planned_text(settings: SweepSettings) -> str:
     """Every trial as it would be run, and what is missing; nothing is made or trained."""
     plan = plan_sweep(settings)
     return plan_text([(trial.label, trial.model) for trial in plan.trials], plan.missing, plan.announcements) + "\n"
 
 
-class ProgramOptions(Settings):
-    """What a stage's program does beside its flow."""
-
-    dry_run: bool = False
-    """Check the grid, print every trial, and stop: nothing is made or trained."""
+def foreseen_jobs(settings: SweepSettings) -> list[Settings]:
+    """The jobs of a sweep as far as they are known before it runs: records, and trials whose weights are at hand."""
+    plan = plan_sweep(settings)
+    runs_path = settings.runs.resolve()
+    records = {
+        model: plan_run(job, runs_path).run_path if job.data.is_dir() else runs_path / job.kind / UNKNOWN_KEY
+        for model, job in plan.data.items()
+    }
+    made = {job.model_dump_json(): job for job in plan.data.values() if job.data.is_dir()}
+    trials = [train_job(settings, trial, records[trial.model]) for trial in plan.trials if trial.model in records]
+    return [*made.values(), *trials]
 
 
 def run_stage_program(
@@ -159,11 +178,18 @@ def run_stage_program(
         given = ["--config", str(config), *given]
     source = named or config
     settings, options = parse_command(
-        settings_class, ProgramOptions, given, prog=f"python -m {module}", aliases=ALIASES, environment=ENVIRONMENT
+        settings_class,
+        ProgramOptions,
+        given,
+        prog=f"python -m {module}",
+        aliases=ALIASES,
+        environment=PLACE_ENVIRONMENT,
     )
 
     def run() -> str:
         refuse_faulty_grid(settings, source)
+        if options.check:
+            return check(settings, foreseen_jobs(settings))
         return dry_run(settings) if options.dry_run else show(stage(settings, source))
 
     return run_program(run)

@@ -4,8 +4,12 @@ How an end becomes an error, all that retries read being ``retryable``:
 
 - interrupted or killed, and the run got further than ever before: launched again at once, costs no retry;
 - interrupted or killed without getting further, ``idle_attempts`` times in a row: ``JobInterrupted``, retried later;
-- silent for longer than its phase may be: ended, ``JobHung``, retried later;
-- refused: ``JobRefused``, for a person; crashed by an error of its own: ``JobCrashed``, not retried.
+- no machine to run on: launched again when its launcher says, costs no retry either; ``CapacityMissing`` or
+  ``SpotWaitExceeded``, retried later, when the launcher has had enough; stopped by someone else: ``JobStopped``;
+- silent for longer than its phase may be: ended, ``JobHung``, retried later (a remote job that waits for a machine
+  says so, and is not silent);
+- refused: ``JobRefused``, for a person; crashed by an error of its own: ``JobCrashed``, not retried;
+- fenced off, because another machine runs the same job by now: ``TakenOver``, not retried.
 
 "Further" is a newer checkpoint, or a phase that no attempt had finished. Both can only grow, so free attempts are
 bounded.
@@ -21,15 +25,29 @@ from pathlib import Path
 
 from pydantic import PositiveFloat, PositiveInt
 
-from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused
-from models.jobs.layout import CHECKPOINTS_FOLDER, RunPlan, is_finished
+from models.errors import (
+    CapacityMissing,
+    HeadConflict,
+    JobCrashed,
+    JobFailed,
+    JobHung,
+    JobInterrupted,
+    JobRefused,
+    JobStopped,
+    SpotWaitExceeded,
+)
+from models.jobs.layout import RunPlan, is_finished
 from models.settings.fields import Settings
-from models.store.head import published_step
 from tasks.launchers.contract import Event, JobEnd, JobState, LaunchedJob, Launcher
 
 EVENTS_WAIT_SECONDS = 1.0
 PHASE_LIMITS = {"start": "start", "load": "load", "read": "load", "train": "train", "eval": "eval", "save": "save"}
 """Which limit a phase has, by the names of ``models.jobs.events``; all others share one."""
+WITHOUT_MACHINE: dict[JobState, type[JobFailed]] = {
+    JobState.NO_CAPACITY: CapacityMissing,
+    JobState.WAITED_OUT: SpotWaitExceeded,
+}
+"""Ends that are nobody's fault, and what they are raised as once the launcher does not go on by itself."""
 
 
 class SupervisionSettings(Settings):
@@ -63,6 +81,10 @@ class SupervisorEnding(JobInterrupted):
     """The job was interrupted because this process is being ended: no retry can help here. Not retried."""
 
     retryable = False
+
+
+class TakenOver(JobStopped):
+    """Another machine runs this job now, and this one's was fenced off. Not retried: both would go on in turns."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +142,12 @@ def supervise(
         JobCrashed: the job ended by an error of its own. Not retried.
         JobInterrupted: interrupted without getting further. Retried.
         JobHung: silent for too long, and ended. Retried.
+        JobStopped: someone else stopped it. Not retried.
+        TakenOver: another machine runs it now. Not retried.
+        CapacityMissing, SpotWaitExceeded: there was no machine for it, for as long as its launcher waits. Retried.
         SupervisorEnding: this process was told to end. Not retried.
     """
-    watch = _Watch(newest_step(plan.run_path))
+    watch = _Watch(launcher.newest_step(plan))
     while True:
         if not keep_going():
             raise SupervisorEnding(f"{plan.run_path}: not launched, because this process was told to end")
@@ -132,7 +157,11 @@ def supervise(
         if end.state is JobState.GONE:
             on_event(_notice("the supervisor that ran this job left it unfinished; taking over"))
             continue
-        if not _got_further(watch, plan.run_path):
+        got_further = _got_further(watch, launcher.newest_step(plan))
+        if end.state in WITHOUT_MACHINE and not (got_further and end.again_in_seconds is None):
+            _wait_for_machine(end, plan, on_event, keep_going)
+            continue
+        if not got_further:
             watch.num_idle += 1
             if watch.num_idle >= patience.idle_attempts:
                 raise JobInterrupted(
@@ -142,10 +171,22 @@ def supervise(
         on_event(_notice(f"{end.message}; launched again at once, this costs no retry"))
 
 
-def newest_step(run_path: Path) -> int:
-    """Step of the newest checkpoint; -1 when there is none, or the head is damaged until the job recovers it."""
-    step = published_step(run_path / CHECKPOINTS_FOLDER)
-    return -1 if step is None else step
+def _wait_for_machine(
+    end: JobEnd, plan: RunPlan, on_event: Callable[[Event], None], keep_going: Callable[[], bool]
+) -> None:
+    """Wait until the job may be launched again; a supervisor that is told to end hears it within a second.
+
+    Raises:
+        CapacityMissing, SpotWaitExceeded: the launcher does not go on by itself now. Retried.
+    """
+    if end.again_in_seconds is None:
+        raise WITHOUT_MACHINE[end.state](
+            f"{plan.run_path}: {end.message}; it goes on from its last checkpoint when it is run again"
+        )
+    on_event(_notice(f"{end.message}; launched again in {end.again_in_seconds:.0f} s, this costs no retry"))
+    again = time.monotonic() + end.again_in_seconds
+    while keep_going() and (remaining := again - time.monotonic()) > 0:
+        time.sleep(min(1.0, remaining))
 
 
 def _attempt(
@@ -160,11 +201,13 @@ def _attempt(
     """One launch, or one attachment; whatever ends us ends the job that we launched."""
     watch.phase = "start"
     with closing(launcher.launch(settings, plan)) as job:
-        if job.attached:
-            on_event(_notice("another supervisor runs this job; following it"))
-        else:
-            watch.num_launches += 1
         try:
+            if job.attached:
+                on_event(
+                    _notice("nothing is launched: another supervisor runs this job, or has finished it; following it")
+                )
+            else:
+                watch.num_launches += 1
             end = _follow(job, patience, on_event, keep_going, watch)
         except BaseException:  # cancelled, terminated, interrupted: nothing may go on training
             job.stop(patience.grace_seconds)
@@ -218,6 +261,8 @@ def _judge(end: JobEnd, job: LaunchedJob, plan: RunPlan) -> JobEnd:
         JobRefused: settings or data are wrong. Not retried.
         JobCrashed: an error of its own. Not retried.
         JobInterrupted: an error that says that a later attempt could succeed. Retried.
+        JobStopped: someone else stopped it. Not retried.
+        TakenOver: another machine runs it now. Not retried.
     """
     if end.state is JobState.DONE:
         run_path = job.fetch()
@@ -228,15 +273,22 @@ def _judge(end: JobEnd, job: LaunchedJob, plan: RunPlan) -> JobEnd:
         return end
     if end.state is JobState.REFUSED:
         raise JobRefused(_named(end) or job.log_tail(5))
+    if end.state is JobState.STOPPED:
+        raise JobStopped(f"{plan.run_path}: {end.message}")
+    if end.state is JobState.CRASHED and end.error == HeadConflict.__name__:
+        raise TakenOver(
+            f"{plan.run_path}: another machine runs this job now, and goes on from the checkpoints of this one; "
+            f"nothing is lost. Run it again to follow the other, or to find it finished ({end.message})"
+        )
     if end.state is JobState.CRASHED:
         message = f"{plan.run_path}: {_named(end)}. The end of its log:\n{job.log_tail(15)}"
         raise JobInterrupted(message) if end.retryable else JobCrashed(message)
     return end
 
 
-def _got_further(watch: _Watch, run_path: Path) -> bool:
-    """Whether this attempt brought the run where none had been; remembers it."""
-    step, num_phases = newest_step(run_path), len(watch.finished_phases)
+def _got_further(watch: _Watch, step: int) -> bool:
+    """Whether this attempt brought the run where none had been, its newest checkpoint being ``step``; remembers it."""
+    num_phases = len(watch.finished_phases)
     further = step > watch.furthest_step or num_phases > watch.num_phases_before
     watch.furthest_step = max(step, watch.furthest_step)
     watch.num_phases_before = num_phases

@@ -6,7 +6,7 @@ The stages set their own defaults; which trials come of these settings is in ``t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import (
     Field,
@@ -23,7 +23,7 @@ from models.settings.findings import FindingsSettings
 from models.settings.rank import Keep
 from models.settings.train import CheckpointSettings, ComputeSettings
 from models.settings.transformer import TransformerSettings
-from tasks.supervision import SupervisionSettings
+from tasks.run_settings import RunSettings
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 
@@ -66,7 +66,7 @@ class Candidate(Settings):
     """What is tried on this model, in place of the sweep's grid; larger models take smaller batches."""
 
 
-class SweepSettings(Settings):
+class SweepSettings(RunSettings):
     """Train every trial of a grid, rank them on validation, hand on the best."""
 
     STAGE: ClassVar[str] = "sweep"
@@ -103,14 +103,6 @@ class SweepSettings(Settings):
     """When training progress is saved."""
     slots: Annotated[PositiveInt, INCIDENTAL] = 1
     """Trials at a time on this machine, each with compute.num_threads threads [trials]."""
-    patience: SupervisionSettings = SupervisionSettings()
-    """How long a job may be silent, and how long it gets to save when it is stopped."""
-    runs: Annotated[Path, INCIDENTAL] = Path("runs")
-    """The run root: everything that is written lies under it."""
-    reuse_build: Annotated[bool, INCIDENTAL] = False
-    """Go on with unfinished runs that other code began, instead of refusing (recorded)."""
-    where: Annotated[Literal["local"], INCIDENTAL] = "local"
-    """Where jobs run; local: as child processes of the flow."""
 
     @field_validator("seeds")
     @classmethod

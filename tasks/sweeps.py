@@ -14,13 +14,12 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 
 from models.errors import CodewardenError, JobHung, JobInterrupted, SettingsInvalid, TooManyTrialsFailed
-from models.jobs.layout import plan_run
 from models.settings.decision import RankingRule
 from models.settings.fields import Settings
 from models.settings.rank import RankedTrial, RankSettings
 from tasks.artifacts import publish_markdown
-from tasks.jobs import RunReference, finished_run, run_job
-from tasks.launchers.places import launcher_for
+from tasks.flow_jobs import FlowJobs, flow_jobs
+from tasks.jobs import RunReference
 from tasks.leaderboard import trials_markdown
 from tasks.slots import Chain, Outcomes, run_chains
 from tasks.sweep_plan import SweepPlan, read_selection, train_job
@@ -45,41 +44,6 @@ class Sweep:
     ranking: RunReference
 
 
-class Jobs:
-    """How the jobs of a sweep are run: where, with what patience, under which run root.
-
-    Args:
-        settings: Of the sweep.
-    """
-
-    def __init__(self, settings: SweepSettings) -> None:
-        self.runs_path = settings.runs.resolve()
-        self._how: dict[str, Any] = {
-            "launcher": launcher_for(settings.where, self.runs_path),
-            "patience": settings.patience,
-            "reuse_build": settings.reuse_build,
-        }
-        self._reuse_build = settings.reuse_build
-
-    def run(self, job: Settings, title: str | None = None) -> RunReference:
-        """Run one job, or find it finished."""
-        return finished_run(run_job(job, self.runs_path, **self._how, title=title))
-
-    def submit(self, job: Settings, title: str, after: list[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-        """Start one in the flow's task runner."""
-        future: PrefectFuture[Any] = run_job.submit(job, self.runs_path, **self._how, title=title, wait_for=after)
-        return future
-
-    def check(self, job: Settings) -> str:
-        """Plan a job without running it; its run key.
-
-        Raises:
-            SettingsInvalid: it cannot be run as it is. Not retried.
-            BuildDiffers: other code began it. Not retried.
-        """
-        return plan_run(job, self.runs_path, reuse_build=self._reuse_build).run_key
-
-
 def run_sweep(
     settings: SweepSettings, plan: SweepPlan, decision: RankingRule, *, no_clear_winner: str = "best"
 ) -> Sweep:
@@ -101,7 +65,13 @@ def run_sweep(
     plan.require_all()
     for announcement in plan.announcements:
         log.warning(announcement)
-    jobs = Jobs(settings)
+    with flow_jobs(settings) as jobs:
+        return _run(settings, plan, decision, jobs, no_clear_winner=no_clear_winner)
+
+
+def _run(
+    settings: SweepSettings, plan: SweepPlan, decision: RankingRule, jobs: FlowJobs, *, no_clear_winner: str
+) -> Sweep:
     made: dict[str, RunReference] = {}
     for job in plan.data.values():
         if job.model_dump_json() not in made:
@@ -111,11 +81,12 @@ def run_sweep(
     if settings.selection is not None:
         refuse_selection_of_other_data(settings.selection, first)
     _check_trials(settings, plan, records, jobs)
+    jobs.preflight(*(train_job(settings, trial, records[trial.model]) for trial in plan.trials))
     outcomes = _run_trials(settings, plan, records, jobs)
     failures = _judge_failures(settings, plan, outcomes)
     ranked = ranked_trials(plan.trials, outcomes.results)
     for label in outcomes.results.keys() - ranked.keys():
-        log.warning("%s is not ranked: another seed of its configuration failed", label)
+        get_run_logger().warning("%s is not ranked: another seed of its configuration failed", label)
     ranking = jobs.run(
         RankSettings(
             stage=settings.STAGE,
@@ -179,7 +150,7 @@ def ranked_trials(trials: tuple[Trial, ...], finished: dict[str, RunReference]) 
     }
 
 
-def _check_trials(settings: SweepSettings, plan: SweepPlan, records: dict[str, Path], jobs: Jobs) -> None:
+def _check_trials(settings: SweepSettings, plan: SweepPlan, records: dict[str, Path], jobs: FlowJobs) -> None:
     """Every trial can be planned, and no two are the same run."""
     labels: dict[str, str] = {}
     for trial in plan.trials:
@@ -192,7 +163,7 @@ def _check_trials(settings: SweepSettings, plan: SweepPlan, records: dict[str, P
 
 
 def _run_trials(
-    settings: SweepSettings, plan: SweepPlan, records: dict[str, Path], jobs: Jobs
+    settings: SweepSettings, plan: SweepPlan, records: dict[str, Path], jobs: FlowJobs
 ) -> Outcomes[RunReference]:
     log = get_run_logger()
     trainings = {trial.label: train_job(settings, trial, records[trial.model]) for trial in plan.trials}
@@ -203,7 +174,7 @@ def _run_trials(
         return finished
 
     def submit(training: Any, after: list[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-        return jobs.submit(training, labels[training], after)
+        return jobs.submit(training, after, labels[training])
 
     def tell(label: str, outcomes: Outcomes[RunReference]) -> None:
         failure = outcomes.failures.get(label)

@@ -10,15 +10,16 @@ from prefect.logging import get_run_logger
 from models.errors import SettingsInvalid
 from models.settings.selection import SELECTION_FILE
 from models.store.manifest import digest_file
-from models.store.pointers import PointerTarget, final_sweep_pointer, local_pointers, move_pointer, resolve_pointer
+from models.store.objects import ObjectStore
+from models.store.pointers import PointerTarget, final_sweep_pointer, move_pointer, resolve_pointer
 from models.store.run_identity import identity_of
+from tasks.pointer_store import pointers_of
 from tasks.stages import StageResult
 from tasks.sweep_settings import SweepSettings
 
 
-def point_to_thresholds(runs_path: Path, result: StageResult) -> None:
+def point_to_thresholds(pointers: ObjectStore, result: StageResult) -> None:
     """Let ``<model>_final_sweep_latest`` name this ranking, for every model that was ranked; again changes nothing."""
-    store = local_pointers(runs_path)
     run = identity_of(result.ranking.run_path)
     best: dict[str, dict[str, str | float]] = {}
     for entry in result.read_ranking()["configurations"]:
@@ -26,7 +27,7 @@ def point_to_thresholds(runs_path: Path, result: StageResult) -> None:
         best.setdefault(entry["model"], {"configuration": entry["configuration"], "threshold": threshold})
     for model, facts in best.items():
         name = final_sweep_pointer(model)
-        move_pointer(store, name, PointerTarget(run, facts))
+        move_pointer(pointers, name, PointerTarget(run, facts))
         get_run_logger().info("pointer %s: %s at threshold %s", name, facts["configuration"], facts["threshold"])
 
 
@@ -44,7 +45,9 @@ def frozen_ranking(settings: SweepSettings, pointer: str, models: Iterable[str])
         ObjectCorrupt: the ranking is not the one that the pointer meant. Not retried.
     """
     named = {model: pointer.replace("{model}", model) for model in models}
-    found = {name: resolve_pointer(settings.runs.resolve(), name) for name in named.values()}
+    runs_path = settings.runs.resolve()
+    pointers = pointers_of(runs_path, settings.sagemaker)
+    found = {name: resolve_pointer(runs_path, name, pointers=pointers) for name in named.values()}
     if len(set(found.values())) > 1:
         places = ", ".join(f"{name}: {path}" for name, path in found.items())
         raise SettingsInvalid(

@@ -1,4 +1,4 @@
-"""One real Prefect server and worker for all tests that are marked ``server``."""
+"""What tests share that is costly to start: one Prefect server and worker, one AWS double for each test process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from benchmarks.local_aws import LocalAws, TwinOptions
+
 # These machines are shared: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared")
@@ -23,10 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n N --dist loadgroup`` one process runs all tests of the server, so that one server is started."""
+    """With ``-n N --dist loadgroup`` one process runs all tests of a server, so that it is started once."""
     for item in items:
         if item.get_closest_marker("server"):
             item.add_marker(pytest.mark.xdist_group("server"))
+        elif {"local_aws", "aws"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("local-aws"))
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,20 @@ def prefect_client(server: ServerUnderTest) -> Iterator[Any]:
         yield client
         # Its connection pings with numbers of the global random state, which later tests of this process compare.
         EventsWorker.drain_all(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Moto and the twin; a job that is stopped gets a second."""
+    with LocalAws(tmp_path_factory.mktemp("aws"), options=TwinOptions(stop_seconds=1.0)) as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
+    """The servers as the only AWS that this process finds; nothing goes wrong but what the test plans."""
+    for name, value in local_aws.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    yield local_aws
+    local_aws.clear_faults()

@@ -120,7 +120,7 @@ def _open_test(
     path = settings.data / "test.jsonl"
     train_sha256 = digest_file(settings.data / "train.jsonl").sha256
     append_opening(
-        context.runs_path,
+        context.openings_log,
         # Baselines have no weights on disk: what they were fitted from names them.
         model_sha256=sha256_of(
             {"baselines": [b.name for b in baselines], "seed": settings.seed, "train": train_sha256}

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from models.jobs.compute import planned_facts
-from models.jobs.hardware import device_class
+from models.jobs.hardware import this_machine
 from models.jobs.keys import build_settings, sha256_of
+from models.jobs.placement import Machine
 from models.jobs.registry import entry_modules
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
@@ -33,8 +34,10 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
 """Where a distribution is not called as its module."""
 WORKS_THROUGH = {"sklearn": ("scipy",)}
 """Libraries that compute our results by way of another one."""
-DECIDES_NOTHING = {"pydantic", "pydantic_settings"}
-"""Libraries that check settings but compute no result."""
+DECIDES_NOTHING = {"pydantic", "pydantic_settings", "boto3", "botocore"}
+"""Libraries that check settings or carry bytes but compute no result."""
+ABSENT = "absent"
+"""Version of a library that is not installed: the job fails at its import, and a plan for elsewhere names it."""
 BY_VALUE = ROOT_PATH / "models" / "settings"
 """Settings enter the run key by value, so their code is left out: a new field of one kind rebuilds no other."""
 
@@ -60,8 +63,14 @@ class Build:
         """As written to ``build.json``."""
         return {"files": self.files, "libraries": self.libraries, "machine": self.machine}
 
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """One phrase for each file, version or fact that differs from ``other`` (a ``build.json``)."""
+    def differences(self, other: dict[str, Any], *, other_is: str = "then", this_is: str = "now") -> list[str]:
+        """One phrase for each file, version or fact that differs from ``other`` (a ``build.json``).
+
+        Args:
+            other: The parts of the other build.
+            other_is: What its values are called.
+            this_is: What the values of this build are called.
+        """
         phrases: list[str] = []
         for part, mine in self.to_json().items():
             theirs = other.get(part, {})
@@ -69,21 +78,34 @@ class Build:
             if part == "files":
                 phrases += [f"{name} changed" for name in names]
             else:
-                phrases += [f"{n}: {theirs.get(n, 'absent')} then, {mine.get(n, 'absent')} now" for n in names]
+                phrases += [f"{n}: {theirs.get(n, ABSENT)} {other_is}, {mine.get(n, ABSENT)} {this_is}" for n in names]
         return phrases
 
 
-def build_of(settings: Settings) -> Build:
-    """The build that would answer ``settings`` here and now. Loads no learning library."""
+def build_of(settings: Settings, machine: Machine | None = None, python: str | None = None) -> Build:
+    """The build that would answer ``settings`` with the code and libraries of here and now.
+
+    Loads no learning library.
+
+    Args:
+        settings: Settings of the job.
+        machine: The machine that it is planned for; ``None``: this one.
+        python: Version of Python that it is planned for, such as 3.11.7; ``None``: this one.
+
+    Raises:
+        SettingsInvalid: the backbone cannot be had, or the machine lacks what is asked. Not retried.
+    """
     paths = closure(entry_modules(settings))
-    machine = build_settings(settings)
+    facts = build_settings(settings)
     if isinstance(settings, TrainSettings | PredictSettings):
-        machine |= planned_facts(settings)
-    machine["device_class"] = device_class(machine.get("device", "cpu"))
+        facts |= planned_facts(settings, machine)
+    else:
+        facts["device_class"] = (machine or this_machine("cpu")).device_class
+    libraries = library_versions(paths)
     return Build(
         files={path.relative_to(ROOT_PATH).as_posix(): code_digest(path) for path in paths},
-        libraries=library_versions(paths),
-        machine=machine,
+        libraries=libraries if python is None else {**libraries, "python": python},
+        machine=facts,
     )
 
 
@@ -134,7 +156,10 @@ def library_versions(paths: Iterable[Path]) -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for module in sorted(third):
         distribution = DISTRIBUTIONS.get(module, module)
-        versions[distribution] = importlib.metadata.version(distribution).split("+")[0]
+        try:
+            versions[distribution] = importlib.metadata.version(distribution).split("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            versions[distribution] = ABSENT
     return versions
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import SettingsInvalid
 from models.jobs.contract import RESULT_FILE
-from models.jobs.hardware import memory_gib, resolve_device, resolve_precision
+from models.jobs.hardware import machine_for, planned_memory_gib, resolve_precision
+from models.jobs.placement import Machine
 from models.jobs.registry import train_settings_of
 from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
     from models.data.backbone_files import BackboneChoice
 
 
-def resolved_compute(settings: TrainSettings | PredictSettings) -> ComputeSettings:
+def resolved_compute(settings: TrainSettings | PredictSettings, machine: Machine | None = None) -> ComputeSettings:
     """The job's compute settings with nothing left to ``auto``.
 
+    Args:
+        settings: Settings of the job.
+        machine: The machine it is planned for; ``None``: this one.
+
     Raises:
-        SettingsInvalid: the precision does not exist on the device, or is not for this model. Not retried.
+        SettingsInvalid: the machine lacks the device, the precision does not exist on it, or is not for this model.
+            Not retried.
     """
     compute = settings.compute
-    device = resolve_device(compute.device)
-    precision = resolve_precision(compute.precision, device)
+    found = machine_for(compute.device, machine)
+    precision = resolve_precision(compute.precision, found)
     family = _backbone_family(settings) if precision == "fp16" else None
     if family is not None and not _by_name("models.data.backbone_config").allows_fp16(family):
         if compute.precision == "fp16":
@@ -35,20 +41,29 @@ def resolved_compute(settings: TrainSettings | PredictSettings) -> ComputeSettin
                 f"compute.precision fp16: activations of {family} models overflow in it; give bf16, off or auto"
             )
         precision = "off"
-    return compute.model_copy(update={"device": device, "precision": precision})
+    return compute.model_copy(update={"device": found.device, "precision": precision})
 
 
-def planned_facts(settings: TrainSettings | PredictSettings) -> dict[str, Any]:
-    """What the build key says of machine and starting point beside the device's class.
+def planned_facts(settings: TrainSettings | PredictSettings, machine: Machine | None = None) -> dict[str, Any]:
+    """What the build key says of machine and starting point.
+
+    Args:
+        settings: Settings of the job.
+        machine: The machine it is planned for; ``None``: this one.
 
     Raises:
         SettingsInvalid: the backbone cannot be had, or the device lacks what is asked. Not retried.
     """
-    compute = resolved_compute(settings)
-    facts: dict[str, Any] = {"device": compute.device, "precision": compute.precision}
+    compute = resolved_compute(settings, machine)
+    found = machine_for(compute.device, machine)
+    facts: dict[str, Any] = {
+        "device": compute.device,
+        "precision": compute.precision,
+        "device_class": found.device_class,
+    }
     model = settings.model if isinstance(settings, TrainSettings) else None
     if isinstance(model, GnnSettings) and model.auto_batch_size:
-        facts["memory_gib"] = memory_gib(compute.device)  # it decides the batch size, and so the result
+        facts["memory_gib"] = planned_memory_gib(found, machine)  # it decides the batch size, and so the result
     if isinstance(model, TransformerSettings):
         facts["backbone"] = chosen_backbone(model).identity
     return facts

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from models.jobs.events import EventStream
+from models.jobs.hosts import Hosts
+from models.store.objects import FileObjects, ObjectStore
 
 SETTINGS_FILE = "settings.json"
 PROGRESS_FILE = "progress.jsonl"
@@ -41,6 +43,12 @@ class JobContext:
         rank: This process among those that train together.
         num_ranks: Processes that train together.
         rendezvous: File by which they find each other; ``None`` for one rank.
+        mirror: Where the run directory is kept beside this disk (checkpoints, progress); ``None``: nowhere.
+        openings: Where openings of sealed data are logged; ``None``: in the run root.
+        notice_seconds: Time to bring everything to the mirror once the job was asked to leave [s].
+        hosts: The machines that train together; ``None``: this one only.
+        seconds_since_stop: Time since the job was asked to leave [s]; 0 before.
+        record: What the record says of this attempt, filled in as it goes: kept however the attempt ends.
     """
 
     run_path: Path
@@ -51,6 +59,17 @@ class JobContext:
     rank: int = 0
     num_ranks: int = 1
     rendezvous: Path | None = None
+    mirror: FileObjects | None = None
+    openings: ObjectStore | None = None
+    notice_seconds: float = 20.0
+    hosts: Hosts | None = None
+    seconds_since_stop: Callable[[], float] = field(default=lambda: 0.0)
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def openings_log(self) -> Path | ObjectStore:
+        """Where an opening is logged before sealed data are read, as ``append_opening`` takes it."""
+        return self.openings if self.openings is not None else self.runs_path
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the machine is, told without torch: the device class of the build key."""
+"""What the machine is, told without torch: the facts that a run is named by, here or as planned for elsewhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from models.errors import SettingsInvalid
+from models.jobs.placement import Machine
 
 _DECIDING_FLAGS = ("amx_bf16", "amx_int8", "amx_tile", "avx", "avx2", "fma")
 _DECIDING_PREFIXES = ("avx512", "avx_")
@@ -69,32 +71,64 @@ def _ask_gpu(fields: str) -> str | None:
     return answer.strip().splitlines()[0]
 
 
-def resolve_device(asked: str) -> str:
-    """``cpu`` or ``cuda``."""
-    if asked != "auto":
-        return asked
-    return "cuda" if gpu_class() is not None else "cpu"
+def this_machine(asked: str = "auto") -> Machine:
+    """The machine we are on, as a job that asks for a device (``auto``, ``cpu``, ``cuda``) sees it.
+
+    A GPU that is asked for and not there is noticed when the job opens it.
+    """
+    gpu = gpu_class()
+    device: Literal["cpu", "cuda"] = "cuda" if asked == "cuda" or (asked == "auto" and gpu is not None) else "cpu"
+    if device == "cuda" and gpu is not None:
+        return Machine(device=device, device_class=gpu_device_class(*gpu), compute_capability=gpu[1])
+    return Machine(device=device, device_class=f"cpu {cpu_class()}")
 
 
-def resolve_precision(asked: str, device: str) -> str:
+def gpu_device_class(name: str, compute_capability: float) -> str:
+    """What the build key says of a GPU, such as ``cuda Tesla T4 7.5``."""
+    return f"cuda {name} {compute_capability:g}"
+
+
+def machine_for(asked: str, planned: Machine | None) -> Machine:
+    """The machine that names a job which asks for a device: the planned one, or else this one.
+
+    Raises:
+        SettingsInvalid: the planned machine has not the device that is asked for. Not retried.
+    """
+    if planned is None:
+        return this_machine(asked)
+    if asked not in ("auto", planned.device):
+        raise SettingsInvalid(
+            f"compute.device is {asked}, and the job is planned for {planned.device_class}; give auto, or choose "
+            "another instance type"
+        )
+    return planned
+
+
+def planned_memory_gib(machine: Machine, planned: Machine | None) -> int:
+    """Memory of the device of ``machine``: as planned, or else as found here [GiB].
+
+    Raises:
+        SettingsInvalid: it is not known. Not retried.
+    """
+    if planned is None:
+        return memory_gib(machine.device)
+    if planned.memory_gib is None:
+        raise SettingsInvalid(
+            f"auto_batch_size needs the memory of {planned.device_class}, which is not known; give model.batch_size"
+        )
+    return planned.memory_gib
+
+
+def resolve_precision(asked: str, machine: Machine) -> str:
     """``off``, ``bf16`` or ``fp16``; bf16 needs compute capability 8.0.
 
     Raises:
         SettingsInvalid: fp16 on the CPU, whose losses cannot be scaled. Not retried.
     """
-    if asked == "fp16" and device == "cpu":
+    if asked == "fp16" and machine.device == "cpu":
         raise SettingsInvalid("compute.precision fp16 needs a GPU, and the job runs on the CPU; give off or auto")
     if asked != "auto":
         return asked
-    gpu = gpu_class()
-    if device == "cpu" or gpu is None:
+    if machine.compute_capability is None:
         return "off"
-    return "bf16" if gpu[1] >= 8.0 else "fp16"
-
-
-def device_class(device: str) -> str:
-    """What the build key says of the device."""
-    gpu = gpu_class()
-    if device == "cuda" and gpu is not None:
-        return f"cuda {gpu[0]} {gpu[1]:g}"
-    return f"cpu {cpu_class()}"
+    return "bf16" if machine.compute_capability >= 8.0 else "fp16"

@@ -91,6 +91,17 @@ def content_digest(path: Path) -> str:
     return sha256_of({p.relative_to(path).as_posix(): digest_file(p).sha256 for p in files})
 
 
+def missing_inputs(settings: Settings, prefix: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Inputs that are named and not there, by field: an earlier job of a flow makes them."""
+    found: dict[str, Path] = {}
+    for name, field, value in _fields(settings):
+        if isinstance(value, Settings):
+            found |= missing_inputs(value, (*prefix, name))
+        elif role_of(field) == "input" and isinstance(value, Path) and not value.exists():
+            found["-".join((*prefix, name))] = value
+    return found
+
+
 def role_of(field: Any) -> str:
     """The role of a pydantic field: decides, input, named input, build or incidental."""
     for item in field.metadata:

@@ -17,6 +17,7 @@ from models.errors import BuildDiffers, ObjectCorrupt, ObjectMissing, SettingsIn
 from models.jobs.build import Build, build_of
 from models.jobs.contract import MANIFEST_FILE, RESULT_FILE
 from models.jobs.keys import run_key
+from models.jobs.placement import Machine
 from models.settings.fields import Settings
 from models.settings.findings import FindingsSettings
 from models.settings.predict import PredictSettings
@@ -29,6 +30,8 @@ from models.store.manifest import verify_manifest
 
 BUILD_FILE = "build.json"
 CHECKPOINTS_FOLDER = "checkpoints"
+UNMIRRORED_FILE = "unmirrored"
+"""Lies in a run directory from the first attempt with a mirror until the finished run is there."""
 NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS}
 """What the system says of a path where no run can lie, now or later."""
 
@@ -73,13 +76,22 @@ class RunPlan:
     reused: OtherBuild | None = None
 
 
-def plan_run(settings: Settings, runs_path: Path, *, reuse_build: bool = False) -> RunPlan:
+def plan_run(
+    settings: Settings,
+    runs_path: Path,
+    *,
+    reuse_build: bool = False,
+    machine: Machine | None = None,
+    python: str | None = None,
+) -> RunPlan:
     """Find or name the run directory of ``settings``; creates nothing.
 
     Args:
         settings: Settings of any job.
         runs_path: The run root.
         reuse_build: Go on with the unfinished run of another build instead of refusing.
+        machine: The machine that it will run on; ``None``: this one.
+        python: Version of Python that it will run on; ``None``: this one.
 
     Raises:
         SettingsInvalid: an input does not exist. Not retried.
@@ -88,7 +100,7 @@ def plan_run(settings: Settings, runs_path: Path, *, reuse_build: bool = False) 
     """
     kind = str(settings.model_dump(include={"kind"})["kind"])
     key = run_key(settings)
-    build = build_of(settings)
+    build = build_of(settings, machine, python)
     folder = _run_folder(runs_path / kind, key, settings)
     run_path = folder / build.key[:8]
     others = _other_builds(folder, run_path, build)
@@ -135,6 +147,11 @@ def is_finished(run_path: Path) -> bool:
     except (ObjectMissing, ObjectCorrupt):
         return False
     return True
+
+
+def is_mirrored(run_path: Path) -> bool:
+    """Whether all that a finished run left here is known to be in its mirror, or it never had one."""
+    return not (run_path / UNMIRRORED_FILE).exists()
 
 
 def holds_checkpoints(run_path: Path) -> bool:

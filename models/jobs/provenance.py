@@ -9,6 +9,8 @@ from typing import Any
 
 from models.jobs.build import ROOT_PATH, Build
 
+EXPERIMENT_FILE = "exp_config.json"
+
 
 def git_state() -> dict[str, Any]:
     """Commit and whether the tree differs from it; ``None`` each where this is no checkout."""
@@ -22,10 +24,19 @@ def machine_state() -> dict[str, Any]:
     return {"host": socket.gethostname(), "platform": platform.platform(), "python": platform.python_version()}
 
 
-def experiment_config(settings: dict[str, Any], inputs: dict[str, Any], build: Build) -> dict[str, Any]:
-    """The seed's ``exp_config.json``: seeds, commit, data digests, every hyperparameter, library versions."""
+def experiment_config(
+    settings: dict[str, Any], inputs: dict[str, Any], build: Build, git: dict[str, Any]
+) -> dict[str, Any]:
+    """The seed's ``exp_config.json``: seeds, commit, data digests, every hyperparameter, library versions.
+
+    Args:
+        settings: Settings of the job, as JSON.
+        inputs: Digests of its inputs.
+        build: The build that answers it.
+        git: What ``git_state`` says, here or where the code was packed.
+    """
     return {
-        **git_state(),
+        **git,
         "dataset_sha256": inputs,
         "settings": settings,
         "libraries": build.libraries,

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from models.errors import SettingsInvalid
+from models.jobs.json_files import read_json
 from models.jobs.keys import deciding, sha256_of
 from models.settings.fields import Settings
 from models.store.manifest import read_manifest
 
 QUESTION_FILE = "question.json"
 ABSENT = "absent"
+CUT = "…"
 
 
 def question_of(settings: Settings) -> dict[str, Any]:
@@ -44,6 +47,32 @@ def question_differences(run_path: Path, question: Mapping[str, Any]) -> list[st
     return []
 
 
+def require_planned(question: Mapping[str, Any], planned_key: str | None, run_path: Path) -> None:
+    """Refuse a question that is not the one the run was named by: an input may have changed on its way here.
+
+    Args:
+        question: As ``question_of`` says.
+        planned_key: The run key of the plan; ``None``: not known.
+        run_path: The run directory; if it was begun as planned, it says what differs.
+
+    Raises:
+        SettingsInvalid: it is another. Not retried.
+    """
+    if planned_key is None or question["run_key"] == planned_key:
+        return
+    begun = read_json(run_path / QUESTION_FILE)
+    if begun is not None and begun["run_key"] == planned_key:
+        told = "; ".join(question_differences(run_path, question))
+    else:
+        leaves = ((name, _short(value)) for name, value in _flat(question["deciding"]))
+        told = "inputs here: " + ", ".join(f"{name} {text}" for name, text in leaves if text.endswith(CUT))
+    raise SettingsInvalid(
+        f"settings or inputs are not those that the run was planned for: {planned_key[:12]} planned, "
+        f"{question['run_key'][:12]} here ({told}). An input was changed or damaged on its way here: compare it with "
+        "the original, and send it again"
+    )
+
+
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Leaves by dotted name; a list is a leaf."""
     if not isinstance(value, Mapping):
@@ -56,4 +85,4 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _short(value: Any) -> str:
     """A value as text; of a digest the first twelve digits."""
     text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 and set(text) <= set("0123456789abcdef") else text
+    return f"{text[:12]}{CUT}" if len(text) == 64 and set(text) <= set("0123456789abcdef") else text

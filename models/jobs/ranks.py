@@ -7,21 +7,21 @@ step, a lost rank ends the others. torchrun was not used: it turns exit code 75 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import EXIT_CRASHED, EXIT_DONE, EXIT_INTERRUPTED, RankLost
 from models.jobs.contract import OUTCOME_FILE, SETTINGS_FILE
 from models.jobs.events import EventEcho
+from models.jobs.json_files import read_json, write_json
+from models.jobs.outcome import outcome_of, say
 
 if TYPE_CHECKING:
     from models.jobs.execution import Execution
@@ -34,21 +34,24 @@ StartRank = Callable[["Execution", int, Path], int]
 """Starts one rank ``(execution, rank, rendezvous file)`` and gives its process id."""
 
 
-def run_ranks(execution: Execution, num_ranks: int, start_rank: StartRank) -> int:
-    """Start ``num_ranks`` ranks, wait for all, and give the job's exit code.
+def run_ranks(execution: Execution, ranks: Sequence[int], start_rank: StartRank) -> int:
+    """Start these ranks of a job, wait for all, and give the job's exit code.
 
     Raises:
         RankLost: a rank was killed by a signal; the others were ended. Retried.
     """
     with tempfile.TemporaryDirectory(prefix="codewarden-ranks-") as folder:
         rendezvous = Path(folder) / "rendezvous"
-        waiting = {start_rank(execution, rank, rendezvous): rank for rank in range(num_ranks)}
+        waiting = {start_rank(execution, rank, rendezvous): rank for rank in ranks}
         codes, decisive = _wait_for_all(waiting, execution.stop)
         if codes[decisive] < 0:
             raise RankLost({decisive: -codes[decisive]})
-        if outcome_path_of(rendezvous, decisive).exists():
-            shutil.copyfile(outcome_path_of(rendezvous, decisive), execution.run_path / OUTCOME_FILE)
-            _say(json.loads((execution.run_path / OUTCOME_FILE).read_bytes()))
+        told = read_json(outcome_path_of(rendezvous, decisive))
+    if told is None and codes[decisive] != EXIT_DONE:
+        told = outcome_of(codes[decisive], f"rank {decisive} ended without a word", attempt=execution.attempt)
+    if told is not None:
+        write_json(execution.run_path / OUTCOME_FILE, told)
+        say(told)  # once: the ranks themselves are silent about it
     return codes[decisive]
 
 
@@ -73,6 +76,10 @@ def start_rank_process(
         f"--attempt={execution.attempt}",
         f"--rendezvous={rendezvous}",
     ]
+    if execution.placement_path is not None:
+        command.append(f"--placement={execution.placement_path}")
+    if execution.hosts is not None:
+        command += [f"--resource-config={execution.hosts.config_path}", f"--meeting-port={execution.hosts.port}"]
     # Not by subprocess, which would want to reap it. SIGTERM waits until the rank listens (StopSignal.install).
     actions = [(os.POSIX_SPAWN_DUP2, stdout_descriptor, 1)] if stdout_descriptor is not None else []
     return os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsigmask=[signal.SIGTERM])
@@ -120,16 +127,10 @@ class RetoldRanks:
                 self._echo.flush()
 
 
-def _say(outcome: dict[str, Any]) -> None:
-    """What decided, once: the ranks themselves are silent about it."""
-    if outcome.get("error"):
-        print(f"{outcome['error']}: {outcome['message']}", file=sys.stderr)  # noqa: T201  the log of a container
-
-
 def _wait_for_all(waiting: dict[int, int], stop: Callable[[], bool]) -> tuple[dict[int, int], int]:
     """Exit code by rank (negative: the signal that killed it), and the rank whose end is the job's."""
     codes: dict[int, int] = {}
-    decisive = 0
+    decisive = min(waiting.values())
     told_to_stop = False
     kill_after: float | None = None
     while len(codes) < len(waiting):

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
@@ -19,22 +20,29 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._raised = False
+        self._raised_at_seconds: float | None = None
 
     def __call__(self) -> bool:
         """Whether the flag is up."""
         return self._raised
 
+    def seconds_since(self) -> float:
+        """Time since the flag went up [s]; 0 while it is down."""
+        return time.monotonic() - self._raised_at_seconds if self._raised_at_seconds is not None else 0.0
+
     def install(self) -> None:
         """Listen; only in the main thread of a job process."""
         signal.signal(signal.SIGTERM, self._raise)
         signal.signal(signal.SIGINT, self._raise)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # a rank is started with it blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # ranks and containers are started with it blocked
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
         if self._raised and number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
         self._raised = True
+        if self._raised_at_seconds is None:
+            self._raised_at_seconds = time.monotonic()
 
 
 def die_with_parent(parent_pid: int) -> None:

@@ -55,5 +55,14 @@ class Settings(BaseModel):
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """The class as a form needs it."""
         schema = handler(core_schema)
-        describe_for_people(handler.resolve_ref_schema(schema))
+        described = handler.resolve_ref_schema(schema)
+        describe_for_people(described)
+        shown = described.get("properties", {})
+        described["properties"] = {name: shown[name] for name in fields_for_people(cls) if name in shown}
         return schema
+
+
+def fields_for_people(settings_class: type[BaseModel]) -> list[str]:
+    """Names of the fields in the order forms and help show them: what decides first, places and intervals last."""
+    fields = settings_class.model_fields
+    return sorted(fields, key=lambda name: INCIDENTAL in fields[name].metadata)

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from models.settings.fields import fields_for_people
+
 NULL_WORDS = frozenset({"null", "none"})
 SWITCH_WORDS = {"on": True, "off": False}
 
@@ -185,7 +187,8 @@ def literal_values(annotation: Any) -> tuple[Any, ...]:
 def _flags_of(
     settings_class: type[BaseModel], prefix: tuple[str, ...], default: BaseModel | None, above: tuple[type, ...]
 ) -> Iterator[Flag]:
-    for name, info in settings_class.model_fields.items():
+    for name in fields_for_people(settings_class):
+        info = settings_class.model_fields[name]
         path = (*prefix, name)
         value = getattr(default, name) if default is not None else info.get_default(call_default_factory=True)
         models = [model for model in member_models(info.annotation) if model not in above]

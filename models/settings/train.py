@@ -38,6 +38,9 @@ class CheckpointSettings(Settings):
     """Also after this many optimiser steps [steps]; empty: by time only."""
     keep: Annotated[PositiveInt, INCIDENTAL] = 2
     """Newest generations kept beside the best one."""
+    overlap_steps: Annotated[PositiveInt | None, INCIDENTAL] = None
+    """Steps that training may go on while a checkpoint is on its way to S3 [steps]; empty: as many as it takes. With it
+    a machine that vanishes costs at most one interval and so many steps."""
 
 
 class TrainSettings(Settings):

@@ -16,15 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.errors import BuildDiffers, HeadConflict, ObjectCorrupt, ObjectMissing, StoreError, StoreUnavailable
+from models.errors import ObjectCorrupt, ObjectMissing, StoreError, StoreUnavailable
 from models.store.crash_points import AFTER_HEAD, BEFORE_HEAD, COLLECTION, reached
 from models.store.filesystem import Filesystem, LocalFilesystem, make_folder_durably
 from models.store.folders import GenerationFolders
 from models.store.generations import Generation, GenerationManifest, GenerationName, LoadedGeneration, SkippedGeneration
-from models.store.head import HEAD_KEY, Head, HeadPointer, identity_differences
+from models.store.head import Head, HeadPointer
 from models.store.objects import LocalObjects
-
-_TAKE_OVER_TRIES = 20
+from models.store.retention import kept_generations
+from models.store.succession import require_identity, succeed
 
 
 class CheckpointStore:
@@ -76,19 +76,9 @@ class CheckpointStore:
             StoreUnavailable: The disk refuses. Retried.
         """
         make_folder_durably(self._filesystem, self._root)
-        for remaining in reversed(range(_TAKE_OVER_TRIES)):
-            found = self._pointer.find()
-            if found is not None:
-                self._require_older(found)
-                self._check_identity(found.identity)
-            base = found if found is not None else Head(None, None, (), 0, "", {})
-            try:
-                self._head = self._pointer.move(replace(base, attempt=self._attempt, identity=self._identity))
-                break
-            except HeadConflict:
-                # An older attempt that still lives has published in between: build on what it published.
-                if not remaining:
-                    raise
+        found, self._head = succeed(
+            self._pointer, attempt=self._attempt, identity=self._identity, where=self._root.parent
+        )
         self._folders.remove_staging(before_attempt=self._attempt)
         return found
 
@@ -143,7 +133,9 @@ class CheckpointStore:
                 raise ObjectMissing(f"{staged}/{missing[0]}" if missing else f"{staged}: no part was written")
         name = self._free_name(staged)
         best = self._best_of(head, step, name, best_step)
-        kept = self._kept((*head.generations, name), own_best={name: best})
+        kept = kept_generations(
+            (*head.generations, name), self._keep, lambda each: best if each == name else self._own_best(each)
+        )
         manifest = GenerationManifest(name, step, best_step, best, self._identity, metadata, digests)
         try:
             with self._refused_if_succeeded():
@@ -232,14 +224,6 @@ class CheckpointStore:
             if not self._pointer.names(name):
                 self._folders.remove(name)
 
-    def _require_older(self, found: Head) -> None:
-        if found.attempt >= self._attempt and not self._pointer.is_mine(found):
-            raise HeadConflict(
-                HEAD_KEY,
-                f"an attempt before {self._attempt}",
-                f"attempt {found.attempt} (if it is not running, start as attempt {found.attempt + 1})",
-            )
-
     @contextlib.contextmanager
     def _refused_if_succeeded(self) -> Iterator[None]:
         """What is missing because a later attempt swept it away is a refusal, not a loss."""
@@ -250,9 +234,7 @@ class CheckpointStore:
             raise
 
     def _check_identity(self, found: dict[str, str]) -> None:
-        differences = identity_differences(found, self._identity)
-        if differences:
-            raise BuildDiffers(self._root.parent, differences)
+        require_identity(found, self._identity, self._root.parent)
 
     def _free_name(self, staged: GenerationName) -> str:
         """The staged name, or the next one where this attempt has saved this step before."""
@@ -269,17 +251,6 @@ class CheckpointStore:
             if parsed is not None and parsed.step == best_step:
                 return candidate
         raise ValueError(f"best_step={best_step} is not among the generations kept: {', '.join(head.generations)}")
-
-    def _kept(self, lineage: tuple[str, ...], *, own_best: dict[str, str | None]) -> tuple[str, ...]:
-        """The newest of a lineage, and all that they name as best, and so on: each can be resumed from."""
-        waiting: list[str | None] = list(lineage[-self._keep :])
-        kept: set[str] = set()
-        while waiting:
-            name = waiting.pop()
-            if name is not None and name not in kept:
-                kept.add(name)
-                waiting.append(own_best[name] if name in own_best else self._own_best(name))
-        return tuple(name for name in lineage if name in kept)
 
     def _own_best(self, name: str) -> str | None:
         try:

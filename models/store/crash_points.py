@@ -26,6 +26,15 @@ MID_STEP: Final = "mid-step"
 EVALUATION: Final = "evaluation"
 """The engine is evaluating."""
 
+MID_UPLOAD: Final = "mid-upload"
+"""Half of a file's bytes are on their way to S3."""
+BEFORE_REMOTE_MANIFEST: Final = "before-remote-manifest"
+"""All parts of a generation are in S3, its manifest is not."""
+BEFORE_REMOTE_HEAD: Final = "before-remote-head"
+"""The generation is whole in S3; the head there does not know it."""
+AFTER_REMOTE_HEAD: Final = "after-remote-head"
+"""The head in S3 has moved; old generations are still there."""
+
 CRASH_POINTS: Final[tuple[str, ...]] = (
     TEMP_WRITE,
     BEFORE_RENAME,
@@ -36,6 +45,14 @@ CRASH_POINTS: Final[tuple[str, ...]] = (
     MID_STEP,
     EVALUATION,
 )
+"""Those of every run."""
+REMOTE_CRASH_POINTS: Final[tuple[str, ...]] = (
+    MID_UPLOAD,
+    BEFORE_REMOTE_MANIFEST,
+    BEFORE_REMOTE_HEAD,
+    AFTER_REMOTE_HEAD,
+)
+"""Those of a run that is mirrored to S3, beside the others; reached on the thread that uploads."""
 
 _observer: Callable[[str], None] | None = None
 
@@ -50,7 +67,7 @@ def reached(point: str) -> None:
     """Tell the observer, if there is one, that this point was reached.
 
     Args:
-        point: One of ``CRASH_POINTS``.
+        point: One of ``CRASH_POINTS`` or ``REMOTE_CRASH_POINTS``.
     """
     if _observer is not None:
         _observer(point)

@@ -13,16 +13,16 @@ their sha256 was checked, and nothing here interprets them.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from models.errors import ObjectCorrupt, ObjectMissing
 from models.store.crash_points import AFTER_RENAME, BEFORE_RENAME, reached
 from models.store.filesystem import Filesystem, write_synced
-from models.store.generations import GenerationManifest, GenerationName
+from models.store.generations import GenerationManifest, GenerationName, in_order
 from models.store.manifest import FileDigest, digest_bytes, digest_file, verify_file
-from models.store.sealed import seal, unseal
+from models.store.sealed import unseal
 
 MANIFEST_FILE: Final = "manifest.json"
 SAFE_SUFFIXES: Final = (".safetensors", ".json", ".jsonl", ".arrow")
@@ -66,14 +66,35 @@ class GenerationFolders:
     def complete(self, staged: GenerationName, manifest: GenerationManifest) -> None:
         """Give a staged generation its manifest, then its name: afterwards it is whole and durable, or not there."""
         folder = self._staging / str(staged)
-        content = seal(asdict(manifest))
-        write_synced(self._filesystem, folder / MANIFEST_FILE, content, temp_folder=self._partial(staged))
+        write_synced(self._filesystem, folder / MANIFEST_FILE, manifest.to_bytes(), temp_folder=self._partial(staged))
         self._filesystem.sync_folder(folder)
         reached(BEFORE_RENAME)
         self._filesystem.replace(folder, self._root / manifest.name)
         self._filesystem.sync_folder(self._root)
         reached(AFTER_RENAME)
         self._filesystem.remove_tree(self._partial(staged))
+
+    def receive(self, manifest: GenerationManifest, bring_parts: Callable[[Path], None]) -> None:
+        """Put a generation that lies elsewhere here; one that is here under its name is replaced.
+
+        Args:
+            manifest: Its manifest.
+            bring_parts: Brings its parts into a folder, durably, and compares their digests.
+
+        Raises:
+            ObjectCorrupt: A part is of a kind that is not loaded, or is not as the manifest says. Not retried.
+        """
+        staged = GenerationName.parse(manifest.name)
+        if staged is None:
+            raise ObjectCorrupt(manifest.name, "the name of a generation", "another")
+        self.remove_staged(staged)
+        folder = self._staging / str(staged)
+        self._filesystem.make_folder(folder)
+        for part in manifest.files:
+            _require_safe(part, folder)
+        bring_parts(folder)
+        self.remove(manifest.name)
+        self.complete(staged, manifest)
 
     def manifest(self, name: str) -> GenerationManifest:
         """The manifest of a generation; its parts are not looked at.
@@ -105,8 +126,7 @@ class GenerationFolders:
         if foreign:
             raise ObjectCorrupt(str(folder), "only the files of its manifest", f"also {', '.join(sorted(foreign))}")
         for part, expected in manifest.files.items():
-            if Path(part).suffix not in SAFE_SUFFIXES or "/" in part:
-                raise ObjectCorrupt(str(folder / part), f"one of {', '.join(SAFE_SUFFIXES)}", "a file of another kind")
+            _require_safe(part, folder)
             verify_file(folder / part, expected)
         return manifest
 
@@ -130,8 +150,7 @@ class GenerationFolders:
 
     def names(self) -> list[str]:
         """All generations on disk, whole or not, listed by the head or not; oldest first."""
-        parsed = [GenerationName.parse(name) for name in self._filesystem.list_names(self._root)]
-        return [str(name) for name in sorted(name for name in parsed if name is not None)]
+        return in_order(self._filesystem.list_names(self._root))
 
     def remove(self, name: str) -> None:
         """Remove a generation."""
@@ -151,3 +170,8 @@ class GenerationFolders:
 
     def _partial(self, staged: GenerationName) -> Path:
         return self._staging / f"{staged}{_PARTIAL_SUFFIX}"
+
+
+def _require_safe(part: str, folder: Path) -> None:
+    if Path(part).suffix not in SAFE_SUFFIXES or "/" in part or part.startswith("."):
+        raise ObjectCorrupt(str(folder / part), f"one of {', '.join(SAFE_SUFFIXES)}", "a file of another kind")

@@ -6,13 +6,14 @@ How generations lie on disk belongs to ``folders``, which of them count to ``che
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.errors import ObjectCorrupt, ObjectMissing
 from models.store.manifest import FileDigest, parse_files
+from models.store.sealed import seal
 
 _NAME = re.compile(r"step-(?P<step>\d{9,})-a(?P<attempt>\d+)(-r(?P<repeat>\d+))?")
 
@@ -43,6 +44,12 @@ class GenerationName:
         return cls(int(match["attempt"]), int(match["step"]), int(match["repeat"] or 0))
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of generations, oldest first; what is no such name is left out."""
+    parsed = [GenerationName.parse(name) for name in names]
+    return [str(name) for name in sorted(name for name in parsed if name is not None)]
+
+
 @dataclass(frozen=True)
 class GenerationManifest:
     """What a generation is and holds.
@@ -64,6 +71,10 @@ class GenerationManifest:
     identity: dict[str, str]
     metadata: dict[str, Any]
     files: dict[str, FileDigest]
+
+    def to_bytes(self) -> bytes:
+        """The document: equal manifests give equal bytes."""
+        return seal(asdict(self))
 
     @classmethod
     def from_body(cls, key: str, body: Mapping[str, Any]) -> GenerationManifest:

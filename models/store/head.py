@@ -8,11 +8,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from models.errors import HeadConflict, ObjectCorrupt, ObjectMissing, StoreUnavailable
-from models.store.folders import GenerationFolders
-from models.store.generations import GenerationName, SkippedGeneration
+from models.store.generations import GenerationManifest, GenerationName, SkippedGeneration
 from models.store.objects import ObjectStore
 from models.store.sealed import seal, unseal
 
@@ -84,17 +83,27 @@ def identity_differences(found: dict[str, str], expected: dict[str, str]) -> lis
     ]
 
 
+class Generations(Protocol):
+    """Where generations lie, as far as a lost head is recovered from them."""
+
+    def names(self) -> list[str]:
+        """All that are there, whole or not; oldest first."""
+
+    def manifest(self, name: str) -> GenerationManifest:
+        """The manifest of one; raises ``ObjectMissing`` and ``ObjectCorrupt``."""
+
+
 class HeadPointer:
-    """The head on disk, as one process sees and moves it.
+    """The head, as one process sees and moves it.
 
     Args:
         objects: Where the head is.
-        folders: The generations, from which a lost head is recovered.
+        generations: From them a lost head is recovered.
     """
 
-    def __init__(self, objects: ObjectStore, folders: GenerationFolders) -> None:
+    def __init__(self, objects: ObjectStore, generations: Generations) -> None:
         self._objects = objects
-        self._folders = folders
+        self._generations = generations
         self._writer = secrets.token_hex(8)
         self._version: str | None = None
         self.recovered: SkippedGeneration | None = None
@@ -130,7 +139,7 @@ class HeadPointer:
         except (ObjectMissing, ObjectCorrupt) as error:
             raise StoreUnavailable(
                 f"the head of the checkpoints was lost while attempt {attempt} was writing ({error}); "
-                "start the job again, it recovers the head from the generations on disk"
+                "start the job again, it recovers the head from the generations that are there"
             ) from error
         if not self.is_mine(head):
             raise HeadConflict(HEAD_KEY, f"attempt {attempt}", f"attempt {head.attempt}")
@@ -184,10 +193,10 @@ class HeadPointer:
 
     def _recover(self, reason: str) -> Head | None:
         names, attempts, identity = [], [0], {}
-        for name in self._folders.names():
+        for name in self._generations.names():
             parsed = GenerationName.parse(name)
             try:
-                manifest = self._folders.manifest(name)
+                manifest = self._generations.manifest(name)
             except (ObjectMissing, ObjectCorrupt):
                 continue  # never whole, or damaged: newest_good says so of those it meets
             names.append(name)
@@ -195,6 +204,6 @@ class HeadPointer:
             newest_manifest, identity = manifest, manifest.identity
         if not names:
             return None
-        text = f"{reason}; recovered from the {len(names)} generations on disk"
+        text = f"{reason}; recovered from the {len(names)} generations that are there"
         self.recovered = SkippedGeneration(HEAD_KEY, text, None)
         return Head(names[-1], newest_manifest.best, tuple(names), max(attempts), "", identity)

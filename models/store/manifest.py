@@ -47,6 +47,16 @@ def digest_bytes(content: bytes) -> FileDigest:
     return FileDigest(len(content), hashlib.sha256(content).hexdigest())
 
 
+def digest_chunks(chunks: Iterable[bytes]) -> FileDigest:
+    """Size and sha256 of bytes that come in pieces."""
+    sha256 = hashlib.sha256()
+    size_bytes = 0
+    for chunk in chunks:
+        sha256.update(chunk)
+        size_bytes += len(chunk)
+    return FileDigest(size_bytes, sha256.hexdigest())
+
+
 def digest_file(path: Path) -> FileDigest:
     """Size and sha256 of a file, read in pieces.
 
@@ -54,13 +64,8 @@ def digest_file(path: Path) -> FileDigest:
         ObjectMissing: No such file. Not retried.
         StoreUnavailable: The disk does not answer. Retried.
     """
-    sha256 = hashlib.sha256()
-    size_bytes = 0
     with disk_errors(path), path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            sha256.update(chunk)
-            size_bytes += len(chunk)
-    return FileDigest(size_bytes, sha256.hexdigest())
+        return digest_chunks(iter(lambda: file.read(_CHUNK_BYTES), b""))
 
 
 def verify_file(path: Path, expected: FileDigest) -> None:
@@ -126,13 +131,27 @@ def read_manifest(run_path: Path) -> Manifest | None:
     """
     path = run_path / MANIFEST_FILE
     try:
-        body = unseal(str(path), LocalFilesystem().read(path))
+        content = LocalFilesystem().read(path)
     except ObjectMissing:
         return None
+    return parse_manifest(str(path), content)
+
+
+def parse_manifest(where: str, content: bytes) -> Manifest:
+    """The manifest of a run in the bytes of its file.
+
+    Args:
+        where: Name of the file, for the error.
+        content: Its bytes.
+
+    Raises:
+        ObjectCorrupt: It is damaged. Not retried.
+    """
+    body = unseal(where, content)
     try:
         return Manifest(body["kind"], body["run_key"], body["build_key"], parse_files(body["files"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ObjectCorrupt(str(path), "the fields of a run's manifest", repr(error)) from error
+        raise ObjectCorrupt(where, "the fields of a run's manifest", repr(error)) from error
 
 
 def verify_manifest(run_path: Path) -> None:

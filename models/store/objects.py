@@ -1,6 +1,6 @@
 """Small objects under keys, written durably, moved by compare-and-set: one interface for a disk and for S3.
 
-Heads and pointers go here. Large files do not: they stay files.
+Heads and pointers go here. Large files do not: on a disk they stay files, elsewhere ``FileObjects`` takes them.
 
 | method            | disk                                             | S3                                      |
 |-------------------|--------------------------------------------------|-----------------------------------------|
@@ -22,6 +22,7 @@ from typing import Protocol
 
 from models.errors import HeadConflict, ObjectMissing, StoreUnavailable
 from models.store.filesystem import Filesystem, LocalFilesystem, disk_errors, write_synced
+from models.store.manifest import FileDigest
 
 _TEMP_FOLDER = ".partial"
 _LOCK_NAME = ".objects.lock"
@@ -61,6 +62,19 @@ class ObjectStore(Protocol):
 
     def version(self, key: str) -> str | None:
         """The object's version, ``None`` where there is none."""
+
+
+class FileObjects(ObjectStore, Protocol):
+    """Objects somewhere else, among them files too large to be held in memory."""
+
+    def child(self, prefix: str) -> FileObjects:
+        """The objects under a prefix of this one."""
+
+    def put_file(self, key: str, path: Path, digest: FileDigest) -> None:
+        """Write a file that holds ``digest``; raises ``ObjectMissing`` and ``ObjectCorrupt`` where it does not."""
+
+    def get_file(self, key: str, path: Path, expected: FileDigest) -> None:
+        """Bring a file here durably; raises ``ObjectMissing``, and ``ObjectCorrupt`` where it holds something else."""
 
 
 class LocalObjects:

@@ -109,16 +109,22 @@ def read_pointer(store: ObjectStore, name: str) -> PointerTarget:
     return PointerTarget(RunIdentity.from_body(key, body["run"]), body["facts"])
 
 
-def resolve_pointer(runs_path: Path, name: str) -> Path:
-    """Directory of the run that a pointer of a run root on this machine names; its manifest is the one that was meant.
+def resolve_pointer(runs_path: Path, name: str, *, pointers: ObjectStore | None = None) -> Path:
+    """Directory of the run that a pointer names; its manifest is the one that was meant.
+
+    Args:
+        runs_path: The run root on this machine that holds the run.
+        name: Of the pointer.
+        pointers: Where pointers are kept; ``None``: under the run root.
 
     Raises:
         SettingsInvalid: No such pointer; says what writes it. Not retried.
         ObjectMissing: The run is not there any more. Not retried.
         ObjectCorrupt: The pointer is damaged, or the run's manifest is another one. Not retried.
-        StoreUnavailable: The disk does not answer. Retried.
+        StoreUnavailable: Store or disk does not answer. Retried.
     """
-    return find_run(runs_path, read_pointer(LocalObjects(runs_path / POINTERS_FOLDER), name).run)
+    kept = pointers if pointers is not None else LocalObjects(runs_path / POINTERS_FOLDER)
+    return find_run(runs_path, read_pointer(kept, name).run)
 
 
 def _key(name: str) -> str:

@@ -15,13 +15,15 @@ from torch import distributed, nn
 from models.data.sample_weights import read_weights
 from models.errors import DataInvalid, MemoryExhausted
 from models.jobs.compute import resolved_compute
-from models.jobs.contract import JobContext, JobResult
+from models.jobs.contract import PROGRESS_FILE, JobContext, JobResult
 from models.jobs.keys import deciding, run_key
 from models.jobs.layout import BUILD_FILE, CHECKPOINTS_FOLDER
 from models.settings.optimisation import Optimisation
 from models.settings.train import TrainSettings
 from models.store.checkpoints import CheckpointStore
 from models.store.filesystem import LocalFilesystem, write_synced
+from models.store.mirrored import MirroredCheckpointStore
+from models.store.remote_checkpoints import MirroredLog
 from models.training import state
 from models.training.checkpointing import PROGRESS_KEY, Checkpointing, Stateful
 from models.training.gradients import FlatGradients
@@ -54,12 +56,14 @@ def run(settings: TrainSettings, context: JobContext, *, objective_class: type[O
     compute = resolved_compute(settings)
     accelerator = open_process(compute, context)
     trainer = assemble(settings, context, accelerator, objective_class)
-    record = resume(trainer, started)
+    context.record.update(resume(trainer, started))
     context.events.notice(f"on {compute.device}, mixed precision {compute.precision}, {compute.num_ranks} rank(s)")
     for notice in (*trainer.objective.notices, *trainer.stateful.schedule.notices):
         context.events.notice(notice, "warning")
-    position = trainer.fit()
-    record |= _record_of(trainer)
+    try:
+        position = trainer.fit()
+    finally:
+        context.record.update(_record_of(trainer))
     numbers = _numbers(settings, position, trainer)
     files: tuple[str, ...] = ()
     if context.rank == 0:
@@ -67,7 +71,7 @@ def run(settings: TrainSettings, context: JobContext, *, objective_class: type[O
         files += (_predict(trainer, trainer.val, "valid"),)
         if settings.test_data is not None:
             files += _predict_test(settings, trainer, context)
-    return JobResult(numbers=numbers, files=files, record=record)
+    return JobResult(numbers=numbers, files=files, record=context.record)
 
 
 def assemble(
@@ -91,12 +95,6 @@ def assemble(
     stateful = Stateful(
         objective.model, optimizer, objective.schedule(optimizer, num_steps=num_steps), accelerator.scaler
     )
-    store = CheckpointStore(
-        context.run_path / CHECKPOINTS_FOLDER,
-        attempt=context.attempt,
-        keep=settings.checkpoints.keep,
-        identity=_identity(settings, context.run_path),
-    )
     return Trainer(
         objective=objective,
         settings=model_settings,
@@ -105,11 +103,34 @@ def assemble(
         val=val,
         stateful=stateful,
         gradients=FlatGradients(objective.model.parameters(), num_extra=NUM_EXTRA),
-        checkpointing=Checkpointing(store, settings.checkpoints, accelerator, context.rank, context.num_ranks),
+        checkpointing=Checkpointing(
+            _store(settings, context),
+            settings.checkpoints,
+            accelerator,
+            context.rank,
+            context.num_ranks,
+            is_one_disk=context.hosts is None,
+        ),
         accelerator=accelerator,
         context=context,
         pace=Pace(settings.log_every_seconds),
         position=Position(batch_size=model_settings.batch_size, micro_budget=objective.budget),
+    )
+
+
+def _store(settings: TrainSettings, context: JobContext) -> CheckpointStore:
+    """The checkpoints of the run; those of rank 0 also go to the mirror, if there is one."""
+    root, keep = context.run_path / CHECKPOINTS_FOLDER, settings.checkpoints.keep
+    identity = _identity(settings, context.run_path)
+    if context.mirror is None or context.rank > 0:
+        return CheckpointStore(root, attempt=context.attempt, keep=keep, identity=identity)
+    return MirroredCheckpointStore(
+        root,
+        context.mirror,
+        attempt=context.attempt,
+        keep=keep,
+        identity=identity,
+        log=MirroredLog(context.run_path / PROGRESS_FILE, PROGRESS_FILE, size_key=PROGRESS_KEY),
     )
 
 
@@ -264,6 +285,7 @@ def _record_of(trainer: Trainer) -> dict[str, Any]:
         "seconds_saving": round(trainer.checkpointing.seconds_saving, 3),
         "seconds_evaluating": round(trainer.pace.seconds_evaluating, 3),
         "num_checkpoints": trainer.checkpointing.num_saved,
+        **trainer.checkpointing.upload_record(),
         "samples_per_second": round(trainer.pace.num_records / max(seconds, 1e-9), 2),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }

@@ -18,7 +18,7 @@ from models.training.objective import Examples, Objective
 
 
 def open_sealed(path: Path, context: JobContext, *, weights: Sequence[Path], purpose: str, run_key: str) -> Path:
-    """The path of sealed records, once the opening is logged in the run root.
+    """The path of sealed records, once the opening is logged.
 
     Nothing that chooses (thresholds, weights, early stopping, rankings) may call this.
 
@@ -26,7 +26,7 @@ def open_sealed(path: Path, context: JobContext, *, weights: Sequence[Path], pur
         StoreUnavailable: the opening could not be logged; the records stay closed. Retried.
     """
     append_opening(
-        context.runs_path,
+        context.openings_log,
         model_sha256=weights_sha256(weights),
         data_sha256=digest_file(path).sha256,
         split=path.name.split(".")[0],

@@ -6,15 +6,18 @@ function (``models.training.order``).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from models.errors import ObjectCorrupt
@@ -72,9 +75,10 @@ class Position:
 
 
 def position_from_bytes(content: bytes) -> tuple[Position, dict[str, Any], dict[str, Any]]:
-    """Position, schedule state and scaler state."""
-    read = json.loads(content)
-    return Position(**read["position"]), read["schedule"], read["scaler"]
+    """Position, schedule state and scaler state; raises ``ObjectCorrupt`` where they are not as they were written."""
+    with _as_written(TRAINER_FILE):
+        read = json.loads(content)
+        return Position(**read["position"]), read["schedule"], read["scaler"]
 
 
 def model_to_bytes(model: nn.Module) -> bytes:
@@ -86,9 +90,10 @@ def load_model(model: nn.Module, content: bytes) -> None:
     """Fill a model of the same shape.
 
     Raises:
-        ObjectCorrupt: names or shapes differ.
+        ObjectCorrupt: it is no safetensors file, or names or shapes differ.
     """
-    tensors = safetensors.torch.load(content)
+    with _as_written(MODEL_FILE):
+        tensors = safetensors.torch.load(content)
     own = _unique_tensors(model)
     if tensors.keys() != own.keys():
         differing = sorted(tensors.keys() ^ own.keys())
@@ -119,12 +124,18 @@ def optimizer_to_bytes(optimizer: torch.optim.Optimizer) -> tuple[bytes, bytes]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: bytes, groups: bytes) -> None:
-    """Fill an optimiser over the same parameters."""
+    """Fill an optimiser over the same parameters.
+
+    Raises:
+        ObjectCorrupt: the bytes are not those of such an optimiser.
+    """
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in safetensors.torch.load(tensors).items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": json.loads(groups)})
+    with _as_written(OPTIMIZER_TENSORS_FILE):
+        for key, tensor in safetensors.torch.load(tensors).items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = tensor
+    with _as_written(OPTIMIZER_FILE):
+        optimizer.load_state_dict({"state": state, "param_groups": json.loads(groups)})
 
 
 def digest(content: bytes) -> str:
@@ -164,17 +175,31 @@ def rng_to_bytes() -> tuple[bytes, bytes]:
 
 
 def load_rng(tensors: bytes, plain: bytes) -> None:
-    """Put all random states back."""
-    states = safetensors.torch.load(tensors)
-    torch.set_rng_state(states["cpu"])
-    cuda = [states[name] for name in sorted(states) if name != "cpu"]
-    if cuda:
-        torch.cuda.set_rng_state_all(cuda)
-    read = json.loads(plain)
-    kind, keys, position, has_gauss, gauss = read["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
-    version, state, python_gauss = read["python"]
-    random.setstate((version, tuple(state), python_gauss))
+    """Put all random states back.
+
+    Raises:
+        ObjectCorrupt: the bytes are not those of random states.
+    """
+    with _as_written("the random states"):
+        states = safetensors.torch.load(tensors)
+        read = json.loads(plain)
+        kind, keys, position, has_gauss, gauss = read["numpy"]
+        version, state, python_gauss = read["python"]
+        torch.set_rng_state(states["cpu"])
+        cuda = [states[name] for name in sorted(states) if name != "cpu"]
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
+        random.setstate((version, tuple(state), python_gauss))
+
+
+@contextlib.contextmanager
+def _as_written(file: str) -> Iterator[None]:
+    """Bytes whose digests were forged too: nothing in them is run, and they are refused in words."""
+    try:
+        yield
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ObjectCorrupt(file, "state as it was written", repr(error)) from error
 
 
 def _unique_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from models.jobs.contract import JobContext
 from models.settings.optimisation import Optimisation
 from models.store.crash_points import EVALUATION, MID_STEP, reached
 from models.training import state
-from models.training.checkpointing import PROGRESS_KEY, Checkpointing, Stateful
+from models.training.checkpointing import CLOSE_SECONDS, PROGRESS_KEY, Checkpointing, Stateful
 from models.training.gradients import FlatGradients
 from models.training.memory import is_out_of_memory, least_budget
 from models.training.objective import Examples, Objective
@@ -34,6 +35,10 @@ LOSS, STOP, SAVE, OUT_OF_MEMORY = range(NUM_EXTRA)
 """Numbers that travel with the gradient: all ranks learn of them in the one all-reduce of a step."""
 LEAST_SCALE = 1.0
 """Of fp16 losses: below it scaling makes gradients smaller, which cannot be what overflows them."""
+SHARE_OF_NOTICE = 0.8
+"""Of the time between being told to leave and being killed, for the last upload; the rest is for record and outcome."""
+SETTLE_SECONDS = 300.0
+"""Longest wait for the last upload after training [s]; the results that follow say more than a checkpoint."""
 
 
 @dataclass
@@ -84,7 +89,7 @@ class Trainer:
         """Train to the end from wherever the position is.
 
         Raises:
-            Interrupted: asked to stop; a checkpoint was made. Retried.
+            Interrupted: asked to stop, be it after the last step; a checkpoint was made. Retried.
             NumericsError: loss or gradient is not finite. Not retried.
         """
         self.pace.started = time.monotonic()
@@ -93,6 +98,9 @@ class Trainer:
             self.train_epoch()
             self.context.events.phase("eval")
             self.finish_epoch()
+            if self._is_told_to_leave():
+                self.depart()
+        self.settle()
         return self.position
 
     def train_epoch(self) -> None:
@@ -102,10 +110,10 @@ class Trainer:
             records = step_records(
                 order, step_in_epoch=self.position.step_in_epoch, batch_size=self.position.batch_size
             )
+            self.keep_close()
             stop, save = self.step(records)
             if stop:
-                self.save()
-                raise Interrupted(self.position.step)
+                self.leave()
             if save and self.position.step_in_epoch < self.num_steps:
                 self.save()
 
@@ -158,11 +166,58 @@ class Trainer:
         self.checkpointing.save(self.stateful, self.position, beside=told)
         if self.checkpointing.problem is not None:
             self.context.events.notice(f"old checkpoints not removed: {self.checkpointing.problem}", "warning")
+        self._tell_uploads()
+
+    def leave(self) -> NoReturn:
+        """Make a checkpoint, and depart with it.
+
+        Raises:
+            Interrupted: always. Retried.
+        """
+        leaving_since = time.monotonic()
+        self.save()
+        self.depart(time.monotonic() - leaving_since)
+
+    def depart(self, leaving_seconds: float = 0.0) -> NoReturn:
+        """Bring the newest checkpoint to the mirror, as far as the notice allows, and end.
+
+        Args:
+            leaving_seconds: Since this rank knows that it must leave; the signal may have come to another one [s].
+
+        Raises:
+            Interrupted: always. Retried.
+        """
+        gone_seconds = max(self.context.seconds_since_stop(), leaving_seconds)
+        if not self.checkpointing.settle(max(0.0, SHARE_OF_NOTICE * self.context.notice_seconds - gone_seconds)):
+            self.context.events.notice("left before the last checkpoint had reached its mirror", "warning")
+        raise Interrupted(self.position.step)
+
+    def keep_close(self) -> None:
+        """Before a step: wait for uploads as far as the settings ask, and say where that took too long."""
+        if not self.checkpointing.keep_close(self.position.step, self.context.stop_requested):
+            self.context.events.notice(
+                f"an upload has not ended for {CLOSE_SECONDS:.0f} s: training goes on ahead of it, further than "
+                "checkpoints.overlap_steps allows",
+                "warning",
+            )
+
+    def settle(self) -> None:
+        """After the last step: wait for what is on its way to the mirror, and say what did not arrive."""
+        if not self.checkpointing.settle(SETTLE_SECONDS, self.context.stop_requested):
+            self.context.events.notice("training ended before its last checkpoint had reached its mirror", "warning")
+        self._tell_uploads()
 
     @property
     def num_steps(self) -> int:
         """Optimiser steps of an epoch."""
         return num_steps_in_epoch(len(self.train), self.position.batch_size)
+
+    def _is_told_to_leave(self) -> bool:
+        """Whether any rank was asked to leave since the last step. All ranks, together."""
+        asked = torch.tensor(float(self.context.stop_requested()), device=self.accelerator.device)
+        if distributed.is_initialized():
+            distributed.all_reduce(asked)
+        return bool(asked)
 
     def _summed_gradients(self, records: Indices) -> bool:
         """Gradient, loss and flags summed over all ranks; false where memory did not suffice on any of them.
@@ -266,6 +321,11 @@ class Trainer:
         self.pace.num_records += len(records)
         self.pace.num_steps += 1
         self._tell_step(loss)
+
+    def _tell_uploads(self) -> None:
+        news = self.checkpointing.upload_news()
+        if news is not None:
+            self.context.events.notice(*news)
 
     def _tell_step(self, loss: float) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a place that runs jobs must offer: a child process here, a training job in the cloud later.
+"""What a place that runs jobs must offer: a child process here, or a training job on SageMaker.
 
 Launchers start jobs, hear them, wait for them, stop them and bring their run home. They judge nothing: what an end
 means for retries is decided in ``tasks.supervision``.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models.jobs.layout import RunPlan
+from models.jobs.placement import Machine
 from models.settings.fields import Settings
 
 Event = dict[str, Any]
@@ -33,6 +34,12 @@ class JobState(StrEnum):
     """Ended by an error of its own."""
     GONE = "gone"
     """The job we were attached to ended unfinished; whoever comes next may launch it."""
+    NO_CAPACITY = "no capacity"
+    """There was no machine to run it on."""
+    WAITED_OUT = "waited out"
+    """A Spot job that got no machine, or lost it, until its longest wait was over."""
+    STOPPED = "stopped"
+    """Someone else stopped it."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,14 @@ class JobEnd:
         message: What the job said of its end; empty while it runs.
         error: Class name of the error it ended with, where it named one.
         retryable: Whether that error says that a later attempt could succeed.
+        again_in_seconds: For an end that is nobody's fault: launch it again after so long [s]; ``None``: not now.
     """
 
     state: JobState
     message: str = ""
     error: str | None = None
     retryable: bool = False
+    again_in_seconds: float | None = None
 
 
 class LaunchedJob(Protocol):
@@ -87,6 +96,29 @@ class LaunchedJob(Protocol):
 
 class Launcher(Protocol):
     """A place that runs jobs."""
+
+    @property
+    def machine(self) -> Machine | None:
+        """The machine that runs of this place are named by; ``None``: this one."""
+        ...
+
+    @property
+    def python(self) -> str | None:
+        """Version of Python there; ``None``: that of this process."""
+        ...
+
+    @property
+    def is_mirroring(self) -> bool:
+        """Whether a run that is finished here must be in S3 too."""
+        ...
+
+    def resolved(self, settings: Settings) -> Settings:
+        """The same job with what depends on the machine settled (device, precision), before it is named."""
+        ...
+
+    def newest_step(self, plan: RunPlan) -> int:
+        """Step of the newest checkpoint of a run; -1 where there is none."""
+        ...
 
     def launch(self, settings: Settings, plan: RunPlan) -> LaunchedJob:
         """Start the job of ``plan``, or attach to the one that runs under the same run key (idempotent)."""

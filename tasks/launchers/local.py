@@ -8,49 +8,40 @@ supervising thread (``tied_child``), so a supervisor that is killed leaves no or
   so who finds it held attaches too, and launches when it is free.
 
 The kernel frees both at any death. Neither is ever deleted.
+
+A run may be mirrored in S3 while it is made here; its child then finds credentials with us (``aws_profile``).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import select
-import signal
-import subprocess
 import sys
-import time
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
-from models.errors import EXIT_BUSY, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
-from models.jobs.contract import LOCK_FILE, OUTCOME_FILE
-from models.jobs.layout import RunPlan, make_run_folder
+from models.jobs.contract import LOCK_FILE
+from models.jobs.layout import CHECKPOINTS_FOLDER, RunPlan, is_finished, make_run_folder
+from models.jobs.placement import Placement
 from models.settings.fields import Settings
 from models.store.filesystem import disk_errors
-from tasks.launchers import tied_child
+from models.store.head import published_step
+from models.store.s3 import S3Uri
+from tasks.aws.remote_run import run_uri
 from tasks.launchers.attached import AttachedJob
-from tasks.launchers.contract import Event, JobEnd, JobState, LaunchedJob
+from tasks.launchers.aws_profile import PrivateProfile
+from tasks.launchers.child_job import ChildJob
+from tasks.launchers.contract import JobEnd, JobState, LaunchedJob
+from tasks.launchers.ended_job import EndedJob
 from tasks.launchers.environment import job_environment
-from tasks.launchers.run_files import LAUNCH_LOCK_FILE, LOG_FILE, is_locked, parse_event, tail, try_lock
+from tasks.launchers.remote_runs import RemoteRuns
+from tasks.launchers.run_files import LAUNCH_LOCK_FILE, is_locked, try_lock
+
+if TYPE_CHECKING:
+    from tasks.aws.session import AwsSession
 
 JOB_FILE = "job.json"
-
-POLL_SECONDS = 0.2
-OWN_FAULT_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
-OUTCOME_STATES = {
-    "done": JobState.DONE,
-    "interrupted": JobState.INTERRUPTED,
-    "refused": JobState.REFUSED,
-    "crashed": JobState.CRASHED,
-}
-CODE_STATES = {
-    EXIT_DONE: JobState.DONE,
-    EXIT_INTERRUPTED: JobState.INTERRUPTED,
-    EXIT_REFUSED: JobState.REFUSED,
-    EXIT_BUSY: JobState.GONE,  # someone started it by hand in between: attach
-}
+PLACEMENT_FILE = "placement.json"
 
 
 class LocalProcess:
@@ -59,17 +50,45 @@ class LocalProcess:
     Args:
         runs_path: The run root, told to the job.
         command: What runs a job file.
+        store: Where runs are mirrored in S3, in the layout of training jobs; ``None``: the disk is all there is.
+        session: Who writes there; goes with ``store``.
     """
 
-    def __init__(self, runs_path: Path, command: Sequence[str] = (sys.executable, "-m", "models")) -> None:
+    machine = None
+    python = None
+
+    @property
+    def is_mirroring(self) -> bool:
+        """Whether what it runs is kept in S3 too."""
+        return self._mirror is not None
+
+    def __init__(
+        self,
+        runs_path: Path,
+        command: Sequence[str] = (sys.executable, "-m", "models"),
+        *,
+        store: S3Uri | None = None,
+        session: AwsSession | None = None,
+    ) -> None:
         self.runs_path = runs_path
         self.command = tuple(command)
+        self._mirror = (store, session) if store is not None and session is not None else None
+
+    def resolved(self, settings: Settings) -> Settings:
+        """The job as it is: it resolves by itself what depends on this machine."""
+        return settings
+
+    def newest_step(self, plan: RunPlan) -> int:
+        """Step of the newest checkpoint; -1 when there is none, or the head is damaged until the job recovers it."""
+        step = published_step(plan.run_path / CHECKPOINTS_FOLDER)
+        return -1 if step is None else step
 
     def launch(self, settings: Settings, plan: RunPlan) -> LaunchedJob:
         """Start the job in ``plan.run_path``, or attach to the supervisor or child that holds it.
 
         Raises:
             SettingsInvalid: no run can lie in the run directory. Not retried.
+            CloudRefused: the run is to be mirrored, and there are no credentials. Not retried.
             StoreUnavailable: the disk refuses. Retried.
         """
         make_run_folder(plan.run_path)
@@ -79,142 +98,49 @@ class LocalProcess:
         if is_locked(plan.run_path / LOCK_FILE):
             launch_lock.close()
             return AttachedJob(plan.run_path)
+        profile = None
         try:
-            job_path = plan.run_path / JOB_FILE
-            with disk_errors(job_path):
-                _write_atomically(job_path, settings.model_dump_json(indent=2) + "\n")
-            command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
-            if plan.reused is not None:
-                command.append("--reuse-build")
-            return ChildJob(plan.run_path, command, job_environment(settings, os.environ), launch_lock)
+            if self._mirror is not None and self._brought_home(settings, plan):
+                return EndedJob(plan.run_path, JobEnd(JobState.DONE, "was finished in S3"), launch_lock)
+            environment = job_environment(settings, os.environ)
+            command = self._command(settings, plan)
+            if self._mirror is not None:
+                store, session = self._mirror
+                command += ["--placement", str(_write_placement(plan, store, session.region))]
+                profile = PrivateProfile(session)
+                environment |= profile.environment(os.environ)
+            return ChildJob(plan.run_path, command, environment, launch_lock, profile)
         except BaseException:  # or a retry in this process would attach to nobody
+            if profile is not None:
+                profile.remove()
             launch_lock.close()
             raise
 
+    def _brought_home(self, settings: Settings, plan: RunPlan) -> bool:
+        """Whether another machine finished the run; it is here then. One that is finished here is only sent."""
+        assert self._mirror is not None
+        store, session = self._mirror
+        runs = RemoteRuns(session.objects(store), self.runs_path)
+        if is_finished(plan.run_path) or not runs.state(plan).finished:
+            return False
+        return runs.damage(settings, plan) is None
 
-class ChildJob:
-    """A child of this process.
-
-    Args:
-        run_path: Its run directory.
-        command: What to run, tied to the calling thread.
-        environment: All it gets to see.
-        launch_lock: Held until ``close``.
-    """
-
-    attached = False
-
-    def __init__(self, run_path: Path, command: list[str], environment: dict[str, str], launch_lock: IO[bytes]) -> None:
-        self.run_path = run_path
-        self._launch_lock = launch_lock
-        self._outcome_before = _stamp(run_path / OUTCOME_FILE)
-        self._pending: deque[Event] = deque()
-        self._rest = b""
-        self._log = (run_path / LOG_FILE).open("ab")
-        self._log.write(f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} {' '.join(command)}\n".encode())
-        self._log.flush()
-        tie = [sys.executable, "-I", "-S", str(Path(tied_child.__file__)), str(os.getpid())]
-        self._process = subprocess.Popen(
-            [*tie, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=environment,
-            bufsize=0,  # read what is there, keep nothing back from select
-        )
-        assert self._process.stdout is not None
-        self._stdout = self._process.stdout
-        os.set_blocking(self._stdout.fileno(), False)
-
-    @property
-    def pid(self) -> int:
-        """Process id of the child."""
-        return self._process.pid
-
-    def events(self, wait_seconds: float) -> list[Event]:
-        """Events since the last call; returns early when the first arrives or the child has ended."""
-        deadline = time.monotonic() + wait_seconds
-        while not self._pending:
-            remaining = deadline - time.monotonic()
-            ended = self._process.poll() is not None
-            self._read(0 if ended else max(0.0, min(POLL_SECONDS, remaining)))
-            if ended or remaining <= 0:
-                break
-        events = list(self._pending)
-        self._pending.clear()
-        return events
-
-    def wait(self, deadline_seconds: float) -> JobEnd:
-        """How the child ended; ``RUNNING`` when it has not within the deadline."""
-        deadline = time.monotonic() + deadline_seconds
-        while self._process.poll() is None:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return JobEnd(JobState.RUNNING)
-            self._read(min(POLL_SECONDS, remaining))  # a full pipe would keep it from ending
-        return self._end(self._process.returncode)
-
-    def stop(self, grace_seconds: float) -> None:
-        """SIGTERM, and SIGKILL when it has not left after ``grace_seconds``."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            if self.wait(grace_seconds).state == JobState.RUNNING:
-                self._process.kill()
-        self._process.wait()
-
-    def fetch(self) -> Path:
-        """The run directory; it is here already."""
-        return self.run_path
-
-    def log_tail(self, num_lines: int) -> str:
-        """The last lines of ``log.txt``."""
-        return tail(self.run_path / LOG_FILE, num_lines)
-
-    def close(self) -> None:
-        """Close pipe and log and let others launch."""
-        self._stdout.close()
-        self._log.close()
-        self._launch_lock.close()
-
-    def _read(self, wait_seconds: float) -> None:
-        """Take from the pipe what is there, waiting at most ``wait_seconds`` for something."""
-        if not select.select([self._stdout], [], [], wait_seconds)[0]:
-            return
-        while chunk := self._stdout.read(65536):
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                self._take(line)
-        if chunk == b"" and self._process.poll() is None:
-            time.sleep(min(wait_seconds, POLL_SECONDS))  # it closed its stdout and lives on: do not spin
-
-    def _take(self, line: bytes) -> None:
-        event = parse_event(line)
-        if event is not None:
-            self._pending.append(event)
-        elif line.strip():  # a library that prints: keep it where people look
-            self._log.write(line + b"\n")
-            self._log.flush()
-
-    def _end(self, code: int) -> JobEnd:
-        path = self.run_path / OUTCOME_FILE
-        if _stamp(path) != self._outcome_before:  # what an earlier attempt left does not count
-            outcome = json.loads(path.read_text())
-            state = OUTCOME_STATES.get(outcome["outcome"], JobState.CRASHED)
-            return JobEnd(state, outcome["message"], outcome.get("error"), bool(outcome.get("retryable")))
-        if code < 0:
-            ended_by = signal.Signals(-code)
-            state = JobState.CRASHED if ended_by in OWN_FAULT_SIGNALS else JobState.KILLED
-            return JobEnd(state, f"ended by {ended_by.name}")
-        return JobEnd(CODE_STATES.get(code, JobState.CRASHED), f"exit code {code} and no {OUTCOME_FILE}")
+    def _command(self, settings: Settings, plan: RunPlan) -> list[str]:
+        """What to run; the job's settings are left in a file of the run directory."""
+        job_path = plan.run_path / JOB_FILE
+        with disk_errors(job_path):
+            _write_atomically(job_path, settings.model_dump_json(indent=2) + "\n")
+        command = [*self.command, str(job_path), "--run-dir", str(plan.run_path), "--runs", str(self.runs_path)]
+        return [*command, "--reuse-build"] if plan.reused is not None else command
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells two writings of a file apart."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+def _write_placement(plan: RunPlan, store: S3Uri, region: str) -> Path:
+    """Tell the job where its run is mirrored; gives the file. Openings are logged here, where reports read them."""
+    path = plan.run_path / PLACEMENT_FILE
+    placement = Placement(run_uri=str(run_uri(store, plan)), region=region, run_key=plan.run_key)
+    with disk_errors(path):
+        _write_atomically(path, placement.model_dump_json(indent=1) + "\n")
+    return path
 
 
 def _write_atomically(path: Path, text: str) -> None:

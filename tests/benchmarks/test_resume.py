@@ -11,12 +11,21 @@ from typing import Any
 
 import pytest
 
-from benchmarks.killing import THREADLESS, Kill, arm, refuse_threads
+from benchmarks.killing import THREADLESS, Attempt, Kill, arm, refuse_threads
 from benchmarks.resume import ALLOWED_REPEATED_STEPS, Certificate, compare, draw_kill, shares
 from benchmarks.resume_cases import TINY_MODELS, cases, tiny_run
 from benchmarks.tiny_data import write_tiny_data
+from models.jobs.placement import Placement
 from models.jobs.registry import OBJECTIVE_MODULES
-from models.store.crash_points import AFTER_HEAD, CRASH_POINTS, EVALUATION, MID_STEP, observe, reached
+from models.store.crash_points import (
+    AFTER_HEAD,
+    CRASH_POINTS,
+    EVALUATION,
+    MID_STEP,
+    REMOTE_CRASH_POINTS,
+    observe,
+    reached,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +48,34 @@ def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Pa
         assert sum(found["num_kills"] for found in own) >= 0.8 * num_drawn  # the others came after the run's end
         assert {point for found in own for point in found["hits"]} >= {MID_STEP, "temp-write", "before-head"}
         assert sum(found["num_fresh"] for found in own) >= 1
+
+
+def test_the_certificate_holds_in_s3_for_ten_kills_on_machines_that_vanish(tmp_path: Path):
+    found = certificates_in_s3(tmp_path, kills=10, cases=["gnn"], ranks=[1])
+    assert sum(one["num_kills"] for one in found) == 10
+    assert sum(one["num_lost_disks"] for one in found) >= 3
+    assert {point for one in found for point in one["hits"]} & set(REMOTE_CRASH_POINTS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("cases", "kills"), [(["gnn"], 1000), (["transformer", "transformer-t5"], 500)], ids=str)
+def test_the_certificate_holds_in_s3_for_thousands_of_kills(tmp_path: Path, cases: list[str], kills: int):
+    found = certificates_in_s3(tmp_path, kills=kills, cases=cases, ranks=[1, 2, 3])
+    assert sum(one["num_kills"] for one in found) == kills * len(cases)
+    assert {point for one in found for point in one["hits"]} == {*CRASH_POINTS, *REMOTE_CRASH_POINTS}
+    assert {one["num_terms"] > 0 for one in found} == {True}
+
+
+def certificates_in_s3(tmp_path: Path, *, kills: int, cases: list[str], ranks: list[int]) -> list[dict[str, Any]]:
+    json_path = tmp_path / "certificate.json"
+    command = [sys.executable, "-m", "benchmarks.resume", "--store", "s3", "--kills", str(kills), "--seed", "1"]
+    command += ["--cases", *cases, "--ranks", *map(str, ranks), "--json", str(json_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+    found: list[dict[str, Any]] = json.loads(json_path.read_text())
+    assert all(one["holds"] and one["differing_bytes"] == 0 for one in found)
+    return found
 
 
 def test_every_registered_kind_of_model_is_covered(tmp_path: Path):
@@ -161,9 +198,10 @@ def test_a_kill_strikes_once_at_its_point_from_its_step_on(tmp_path: Path, monke
     monkeypatch.setattr(os, "kill", lambda pid, number: struck.append(number))
     note = tmp_path / "note"
     try:
-        arm(Kill(2, AFTER_HEAD, "SIGTERM"), tmp_path, note, rank=1)  # another rank's
+        attempt = Attempt(tiny_run("gnn", tmp_path, num_ranks=1), tmp_path / "run", note, Placement(), 0)
+        arm(Kill(2, AFTER_HEAD, "SIGTERM"), attempt, rank=1)  # another rank's
         reached(AFTER_HEAD)
-        arm(Kill(2, AFTER_HEAD, "SIGTERM"), tmp_path, note, rank=0)
+        arm(Kill(2, AFTER_HEAD, "SIGTERM"), attempt, rank=0)
         for point in (AFTER_HEAD, MID_STEP, AFTER_HEAD, MID_STEP, EVALUATION):
             reached(point)
         assert struck == []

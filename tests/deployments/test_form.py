@@ -70,7 +70,7 @@ def test_every_field_has_a_widget_that_a_person_can_use(fields):
             continue
         (kind, *others) = [member["type"] for member in field.get("anyOf", [field])]
         assert others in ([], ["null"]), place
-        assert kind in WIDGETS or (kind == "array" and field["items"]["enum"]), place
+        assert kind in WIDGETS or is_list(field) or is_mapping(field), place
         assert "const" not in field, place
 
 
@@ -80,7 +80,7 @@ def test_choices_are_lists_and_numbers_say_their_bounds_and_units(fields):
     assert choices["transformer", "pooling"] == ["cls", "attention", "mean", "eos"]
     assert choices["transformer", "pretrained"] == ["auto", "required", "off"]
     assert choices["compute", "precision"] == ["auto", "off", "bf16", "fp16"]
-    assert choices["where",] == ["local"]
+    assert choices["where",] == ["local", "sagemaker"]
     assert fields["models",]["items"]["enum"] == ["transformer", "gnn"]
     numbers = {place: field for place, field in fields.items() if shape_of(field).get("type") in ("integer", "number")}
     for place, field in numbers.items():
@@ -88,6 +88,16 @@ def test_choices_are_lists_and_numbers_say_their_bounds_and_units(fields):
         assert field["description"].endswith(").") and {">", "≥"} & set(field["description"]), place
         for ending, unit in UNITS.items():
             assert unit in field["description"] or not place[-1].endswith(ending), place
+
+
+def is_list(field: dict[str, Any]) -> bool:
+    """A list of choices or of words: a line for each."""
+    return field.get("type") == "array" and ("enum" in field["items"] or field["items"]["type"] == "string")
+
+
+def is_mapping(field: dict[str, Any]) -> bool:
+    """Words by name: a field for JSON."""
+    return field.get("type") == "object" and field["additionalProperties"] == {"type": "string"}
 
 
 def shape_of(field: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from models.settings.command_line import load_settings, parse_settings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import ComputeSettings
 from models.settings.transformer import PINNED_REVISIONS
+from models.store.head import published_step
 from tasks.jobs import RunReference
-from tasks.supervision import newest_step
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs/phase1").glob("*.yaml"))
@@ -411,6 +411,12 @@ def kill_twice(tiny: dict, model: str) -> None:
 
 def kind_of(run_path: Path) -> str:
     return json.loads((run_path / "settings.json").read_text())["model"]["kind"]
+
+
+def newest_step(run_path: Path) -> int:
+    """Step of the newest checkpoint on disk; -1 where there is none."""
+    step = published_step(run_path / "checkpoints")
+    return -1 if step is None else step
 
 
 def kill_after_progress(run_path: Path, last_step: int) -> int:

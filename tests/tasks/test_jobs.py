@@ -123,7 +123,7 @@ def test_a_signal_to_the_program_alone_stops_two_jobs_in_threads(server, tmp_pat
 
         program.send_signal(number)
 
-        wait_for(lambda: not any(is_running(pid) for pid in pids), seconds=10)
+        wait_for(lambda: not any(is_running(pid) for pid in pids), seconds=30)
         assert program.wait(timeout=20) != 0
         were_interrupted_once(tmp_path, num=2)
     finally:

@@ -11,11 +11,21 @@ from dataclasses import replace
 
 import pytest
 
-from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused
+from models.errors import (
+    CapacityMissing,
+    JobCrashed,
+    JobHung,
+    JobInterrupted,
+    JobRefused,
+    JobStopped,
+    SpotWaitExceeded,
+)
 from models.jobs.layout import OtherBuild, is_finished
 from models.settings.fields import Settings
+from tasks.launchers.contract import JobEnd, JobState
+from tasks.launchers.ended_job import EndedJob
 from tasks.launchers.run_files import is_locked, tail
-from tasks.supervision import SupervisionSettings, SupervisorEnding, newest_step, supervise
+from tasks.supervision import SupervisionSettings, SupervisorEnding, TakenOver, supervise
 
 PATIENCE = SupervisionSettings(
     start_silence_seconds=20.0, train_silence_seconds=1.0, save_silence_seconds=5.0, grace_seconds=1.0
@@ -53,22 +63,25 @@ def test_a_job_is_launched_once_and_its_events_are_heard_in_order(stub_launcher,
 
 
 def test_twenty_kills_that_each_got_further_cost_no_retry(stub_launcher, plan):
-    done = supervise(stub_launcher("--steps", "21", "--kill-each", "1"), SETTINGS, plan, PATIENCE, lambda _: None)
+    launcher = stub_launcher("--steps", "21", "--kill-each", "1")
+
+    done = supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
 
     assert done.num_launches == 21
     assert len(attempts(plan)) == 21
-    assert newest_step(plan.run_path) == 21
+    assert launcher.newest_step(plan) == 21
 
 
 def test_a_damaged_head_is_no_step_and_ends_no_supervision(stub_launcher, plan):
     head_path = plan.run_path / "checkpoints" / "head.json"
     head_path.parent.mkdir(parents=True)
     head_path.write_bytes(b'{"newest": "step-0000')
-    assert newest_step(plan.run_path) == -1
+    launcher = stub_launcher("--steps", "2")
+    assert launcher.newest_step(plan) == -1
 
-    supervise(stub_launcher("--steps", "2"), SETTINGS, plan, PATIENCE, lambda _: None)
+    supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
 
-    assert newest_step(plan.run_path) == 2
+    assert launcher.newest_step(plan) == 2
 
 
 def test_kills_that_get_no_further_are_raised_for_a_retry_with_delay(stub_launcher, plan):
@@ -255,7 +268,7 @@ def test_a_job_is_told_that_it_continues_another_build_only_when_it_does(stub_la
 
 
 def test_a_launch_that_fails_holds_nothing(stub_launcher, plan, monkeypatch):
-    monkeypatch.setattr("tasks.launchers.local.sys.executable", "/no/such/python")
+    monkeypatch.setattr("tasks.launchers.child_job.sys.executable", "/no/such/python")
     with pytest.raises(FileNotFoundError):
         stub_launcher().launch(SETTINGS, plan)
     monkeypatch.undo()
@@ -284,3 +297,125 @@ def test_what_a_library_prints_goes_to_the_log_and_not_among_the_events(stub_lau
     assert "a library prints this" in log
     assert "and logs this" in log
     assert all("event" in event for event in heard)
+
+
+class ScriptedLauncher:
+    """A place whose jobs end as told, one after the other; each reaches the step that is told with it."""
+
+    machine = None
+
+    def __init__(self, *ends: tuple[JobEnd, int]) -> None:
+        self.ends = list(ends)
+        self.step = -1
+        self.num_launches = 0
+
+    def resolved(self, settings):
+        return settings
+
+    def newest_step(self, plan):
+        return self.step
+
+    def launch(self, settings, plan):
+        self.num_launches += 1
+        end, self.step = self.ends.pop(0)
+        plan.run_path.mkdir(parents=True, exist_ok=True)
+        return EndedJob(plan.run_path, end, (plan.run_path / "launch.lock").open("ab"), attached=False)
+
+
+def no_machine(again_in_seconds: float | None, state: JobState = JobState.NO_CAPACITY) -> JobEnd:
+    return JobEnd(state, "no machine", again_in_seconds=again_in_seconds)
+
+
+def test_a_lack_of_machines_costs_no_retry_until_the_launcher_has_had_enough(plan):
+    heard: list[dict] = []
+    launcher = ScriptedLauncher(*[(no_machine(0.0), -1)] * 9, (no_machine(None), -1))
+
+    with pytest.raises(CapacityMissing) as raised:
+        supervise(launcher, SETTINGS, plan, PATIENCE, heard.append)
+
+    assert raised.value.retryable
+    assert launcher.num_launches == 10
+    assert len([event for event in heard if "costs no retry" in event["message"]]) == 9
+
+
+def test_a_spot_job_that_waited_out_goes_on_at_once_only_where_it_got_further(plan):
+    waited_out = no_machine(None, JobState.WAITED_OUT)
+    launcher = ScriptedLauncher((waited_out, 5), (waited_out, 9), (waited_out, 9))
+
+    with pytest.raises(SpotWaitExceeded) as raised:
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert raised.value.retryable
+    assert launcher.num_launches == 3
+
+
+def test_a_job_that_someone_stopped_is_not_launched_again(plan):
+    launcher = ScriptedLauncher((JobEnd(JobState.STOPPED, "stopped by someone"), 5))
+
+    with pytest.raises(JobStopped) as raised:
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert not raised.value.retryable
+
+
+def test_a_job_that_another_machine_took_over_is_not_launched_again_and_says_so(plan):
+    launcher = ScriptedLauncher((JobEnd(JobState.CRASHED, "moved by another writer", error="HeadConflict"), 5))
+
+    with pytest.raises(TakenOver, match=r"another machine runs this job now.*nothing is lost") as raised:
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None)
+
+    assert not raised.value.retryable
+    assert launcher.num_launches == 1
+
+
+def test_a_job_is_stopped_by_whoever_is_ended_before_it_was_followed(plan):
+    """Such as a listener that hears the first notice, that of an attachment."""
+    stopped: list[float] = []
+
+    class Attached(EndedJob):
+        def stop(self, grace_seconds):
+            stopped.append(grace_seconds)
+
+    class Launcher(ScriptedLauncher):
+        def launch(self, settings, plan):
+            made = super().launch(settings, plan)
+            return Attached(made.run_path, made.end, made.lock, attached=True)
+
+    def cancel(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        supervise(Launcher((JobEnd(JobState.RUNNING), -1)), SETTINGS, plan, PATIENCE, cancel)
+    assert stopped == [PATIENCE.grace_seconds]
+
+
+def test_a_supervisor_that_waits_for_a_machine_hears_that_it_is_to_end(plan):
+    launcher = ScriptedLauncher((no_machine(3600.0), -1))
+    told = iter([True, True, True])
+
+    with pytest.raises(SupervisorEnding):
+        supervise(launcher, SETTINGS, plan, PATIENCE, lambda _: None, keep_going=lambda: next(told, False))
+
+
+def test_a_job_that_says_it_waits_is_not_silent(plan):
+    """A remote job without a machine cannot speak; whoever watches it says so."""
+
+    class Waiting(EndedJob):
+        num_looks = 0
+
+        def events(self, wait_seconds):
+            self.num_looks += 1
+            time.sleep(0.02)
+            return [{"event": "waiting", "status": "Starting"}] if self.num_looks % 2 and self.num_looks < 20 else []
+
+        def wait(self, deadline_seconds):
+            return self.end if self.num_looks >= 20 else JobEnd(JobState.RUNNING)
+
+    class Launcher(ScriptedLauncher):
+        def launch(self, settings, plan):
+            made = super().launch(settings, plan)
+            return Waiting(made.run_path, made.end, made.lock, attached=False)
+
+    patience = PATIENCE.model_copy(update={"start_silence_seconds": 0.25})
+    with pytest.raises(JobStopped):
+        supervise(Launcher((JobEnd(JobState.STOPPED), -1)), SETTINGS, plan, patience, lambda _: None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from models.jobs import build, compute
+from models.jobs import build, hardware
 from models.jobs.registry import ENTRY_MODULES, OBJECTIVE_MODULES, parse_job
 from models.settings.predict import PredictSettings
 
@@ -151,7 +151,7 @@ def test_the_memory_of_the_machine_is_in_the_build_where_it_decides_the_batch_si
     train_document: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ):
     def built(memory_gib: int, *, auto: bool) -> build.Build:
-        monkeypatch.setattr(compute, "memory_gib", lambda device: memory_gib)
+        monkeypatch.setattr(hardware, "memory_gib", lambda device: memory_gib)
         return build.build_of(parse_job(json.dumps(train_document({"auto_batch_size": auto}))))
 
     assert built(8, auto=True).machine["memory_gib"] == 8

@@ -18,7 +18,7 @@ from models.errors import (
     Interrupted,
     StoreUnavailable,
 )
-from models.jobs import execution
+from models.jobs import endings, execution
 from models.jobs.contract import JobContext, JobResult
 from models.jobs.execution import Execution, execute
 from models.jobs.layout import BUILD_FILE, is_finished
@@ -81,13 +81,13 @@ def test_a_job_leaves_all_that_the_contract_names(run_with: Callable[..., Any], 
 def test_the_manifest_comes_after_every_file_that_it_lists(
     run_with: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    real, present = execution.write_manifest, {}
+    real, present = endings.write_manifest, {}
 
     def seen(run_path: Path, *arguments: Any, **options: Any) -> None:
         present.update({name: (run_path / name).exists() for name in ("weights", "result.json", "outcome.json")})
         real(run_path, *arguments, **options)
 
-    monkeypatch.setattr(execution, "write_manifest", seen)
+    monkeypatch.setattr(endings, "write_manifest", seen)
     run_with(writes_weights)
     assert present == {"weights": True, "result.json": True, "outcome.json": False}
 

@@ -73,7 +73,7 @@ def run(
     def run_all(started: Ranks, stop: StopSignal | None = None) -> int:
         settings = parse_job(json.dumps(train_document()))
         execution = Execution(settings, tmp_path, tmp_path, stop=stop or StopSignal())
-        return run_ranks(execution, len(started.programs), started)
+        return run_ranks(execution, range(len(started.programs)), started)
 
     return run_all
 

@@ -212,8 +212,8 @@ def test_mutation_the_manifest_before_its_parts_turns_the_sweep_red(survival, mo
     def complete(self, staged, manifest) -> None:
         first, final = self._staging / "first" / str(staged), self._root / manifest.name
         self._filesystem.make_folder(first)
-        content = folders.seal(folders.asdict(manifest))
-        folders.write_synced(self._filesystem, first / "manifest.json", content, temp_folder=self._partial(staged))
+        path = first / "manifest.json"
+        folders.write_synced(self._filesystem, path, manifest.to_bytes(), temp_folder=self._partial(staged))
         self._filesystem.sync_folder(first)
         self._filesystem.replace(first, final)
         for part in manifest.files:
@@ -233,9 +233,9 @@ def test_mutation_the_head_moved_before_its_generation_is_whole_turns_the_sweep_
 
     def moved_early(self, head):
         moved = move(self, head)
-        waiting = self._folders.__dict__.pop("waiting", None)
+        waiting = self._generations.__dict__.pop("waiting", None)
         if waiting is not None:
-            complete(self._folders, *waiting)
+            complete(self._generations, *waiting)
         return moved
 
     monkeypatch.setattr(GenerationFolders, "complete", completed_late)
@@ -247,9 +247,9 @@ def test_mutation_collecting_before_the_head_moves_turns_the_sweep_red(survival,
     move = HeadPointer.move
 
     def collected_first(self, head):
-        for name in self._folders.names():
+        for name in self._generations.names():
             if name not in head.generations:
-                self._folders.remove(name)
+                self._generations.remove(name)
         return move(self, head)
 
     monkeypatch.setattr(HeadPointer, "move", collected_first)

@@ -61,9 +61,15 @@ class Elsewhere:
         return sorted(key for key in self.objects if key.startswith(prefix))
 
 
-@pytest.mark.parametrize("store_of", [local_pointers, lambda _: Elsewhere()], ids=["disk", "elsewhere"])
-def test_a_pointer_says_what_it_was_moved_to(store_of, tmp_path):
-    store = store_of(tmp_path)
+@pytest.fixture(params=["disk", "elsewhere", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path):
+    """Where pointers may lie."""
+    if request.param == "s3":
+        return request.getfixturevalue("s3_objects").child("pointers")
+    return local_pointers(tmp_path) if request.param == "disk" else Elsewhere()
+
+
+def test_a_pointer_says_what_it_was_moved_to(store, tmp_path):
     for content in ("{}", "[1]"):
         target = PointerTarget(identity_of(finished_run(tmp_path, content=content)), {"threshold": 0.47, "seed": 42})
         move_pointer(store, NAME, target)
@@ -129,8 +135,7 @@ def test_a_reader_beside_two_movers_always_finds_a_whole_pointer(tmp_path):
         ("x_latest", "run the stage that writes it"),
     ],
 )
-def test_a_missing_pointer_says_what_writes_it_and_which_there_are(name, says, tmp_path):
-    store = local_pointers(tmp_path)
+def test_a_missing_pointer_says_what_writes_it_and_which_there_are(name, says, store, tmp_path):
     move_pointer(store, NAME, PointerTarget(identity_of(finished_run(tmp_path))))
     with pytest.raises(SettingsInvalid, match=f"no pointer {name} .*{says}.*there are: {NAME}"):
         read_pointer(store, name)
@@ -156,6 +161,26 @@ def test_a_damaged_pointer_or_that_of_another_name_is_never_believed(tmp_path):
     path.write_text(path.read_text().replace("0.47", "0.46"))
     with pytest.raises(ObjectCorrupt, match="sha256"):
         read_pointer(store, NAME)
+
+
+def test_a_damaged_pointer_in_s3_is_never_believed_either(s3_objects, tmp_path):
+    move_pointer(s3_objects, NAME, PointerTarget(identity_of(finished_run(tmp_path)), {"threshold": 0.47}))
+    content = s3_objects.get(f"{NAME}.json").content
+    s3_objects.put("other_latest.json", content)
+    with pytest.raises(ObjectCorrupt, match="the pointer other_latest"):
+        read_pointer(s3_objects, "other_latest")
+    s3_objects.put(f"{NAME}.json", content.replace(b"0.47", b"0.46"))
+    with pytest.raises(ObjectCorrupt, match="sha256"):
+        read_pointer(s3_objects, NAME)
+
+
+@pytest.mark.parametrize("fault", ["lost", "timeout", (409, "ConditionalRequestConflict")], ids=str)
+def test_a_pointer_in_s3_moves_once_whatever_is_answered(s3_objects, s3_faults, fault, tmp_path):
+    for content in ("{}", "[]"):
+        target = PointerTarget(identity_of(finished_run(tmp_path, content=content)))
+        s3_faults.first(1, fault, method="PUT")
+        move_pointer(s3_objects, NAME, target)
+        assert read_pointer(s3_objects, NAME) == target
 
 
 def test_a_pointer_leads_to_its_run_wherever_the_run_root_was_moved_to(tmp_path):

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from models.errors import EXIT_CRASHED, EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
-from models.jobs import execution
+from models.jobs import place_check
 from models.jobs.build import Build, build_of
 from models.jobs.keys import role_of
+from models.jobs.placement import Machine
 from models.jobs.stopping import StopSignal
 from models.settings.fields import Settings
 from models.settings.flags import member_models
@@ -45,11 +46,11 @@ def steps_told(run_path: Path) -> list[int]:
 
 
 class StopAfter(StopSignal):
-    """Up once it was read so many times: after so many steps."""
+    """Up once it was read so many times: in each step and after each of the epochs of five steps."""
 
-    def __init__(self, num_steps: int) -> None:
+    def __init__(self, num_looks: int) -> None:
         super().__init__()
-        self.num_left = num_steps
+        self.num_left = num_looks
 
     def __call__(self) -> bool:
         self.num_left -= 1
@@ -61,6 +62,7 @@ def other_values(path: tuple[str, ...]) -> list[Any]:
         ("checkpoints", "every_seconds"): [1e-6, 1e6],
         ("checkpoints", "every_steps"): [None, 1, 3],
         ("checkpoints", "keep"): [1, 5],
+        ("checkpoints", "overlap_steps"): [1],
         ("log_every_seconds",): [1e6],
         ("model", "allow_network"): [],  # of the transformer: test_transformer.py
     }[path]
@@ -114,12 +116,12 @@ def test_a_setting_that_decides_changes_the_weights(
     assert other != (undisturbed / "best_model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("num_steps", [1, 4, 5, 6, 14])
+@pytest.mark.parametrize(("num_looks", "num_steps"), [(1, 1), (4, 4), (5, 5), (6, 5), (7, 6), (16, 14), (18, 15)])
 def test_a_run_asked_to_stop_leaves_at_that_step_and_ends_with_the_same_bytes(
-    num_steps: int, run_job: RunJob, train_document: Document, undisturbed: Path, tmp_path: Path
+    num_looks: int, num_steps: int, run_job: RunJob, train_document: Document, undisturbed: Path, tmp_path: Path
 ):
     document = train_document(checkpoints={"every_steps": None})
-    assert run_job(document, "run", stop=StopAfter(num_steps)) == EXIT_INTERRUPTED
+    assert run_job(document, "run", stop=StopAfter(num_looks)) == EXIT_INTERRUPTED
     outcome = read(tmp_path / "run" / "outcome.json")
     assert (outcome["outcome"], outcome["step"]) == ("interrupted", num_steps)
     head = read(tmp_path / "run" / "checkpoints" / "head.json")
@@ -127,7 +129,10 @@ def test_a_run_asked_to_stop_leaves_at_that_step_and_ends_with_the_same_bytes(
     assert run_job(document, "run") == EXIT_DONE
     assert final_files(tmp_path / "run") == final_files(undisturbed)
     attempts = read(tmp_path / "run" / "record.json")["attempts"]
-    assert [attempt.get("resumed_at_step") for attempt in attempts] == [None, num_steps]
+    assert [attempt["resumed_at_step"] for attempt in attempts] == [0, num_steps]
+    assert [attempt["outcome"] for attempt in attempts] == ["interrupted", "done"]
+    assert (attempts[0]["step"], attempts[0]["num_checkpoints"] > 0) == (num_steps, True)
+    assert attempts[0]["seconds"] >= attempts[0]["seconds_training"] > 0
 
 
 def test_a_run_stopped_after_each_step_tells_each_step_once(
@@ -142,12 +147,12 @@ def test_a_run_stopped_after_each_step_tells_each_step_once(
 def test_a_run_begun_by_other_code_is_continued_only_when_asked_and_that_is_recorded(
     run_job: RunJob, train_document: Document, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def changed(settings: Settings) -> Build:
+    def changed(settings: Settings, machine: Machine | None) -> Build:
         build = build_of(settings)
         return replace(build, files={**build.files, "models/training/trainer.py": "edited since"})
 
-    assert run_job(train_document(), "run", stop=StopAfter(8)) == EXIT_INTERRUPTED
-    monkeypatch.setattr(execution, "build_of", changed)
+    assert run_job(train_document(), "run", stop=StopAfter(9)) == EXIT_INTERRUPTED
+    monkeypatch.setattr(place_check, "build_of", changed)
     assert run_job(train_document(), "run") == EXIT_REFUSED
     assert "models/training/trainer.py changed" in read(tmp_path / "run" / "outcome.json")["message"]
     assert run_job(train_document(), "run", reuse_build=True) == EXIT_DONE
@@ -175,7 +180,7 @@ def test_a_damaged_checkpoint_is_passed_over_on_record(
     run_job: RunJob, train_document: Document, undisturbed: Path, tmp_path: Path
 ):
     document = train_document(checkpoints={"every_steps": 2, "keep": 5})
-    assert run_job(document, "run", stop=StopAfter(8)) == EXIT_INTERRUPTED
+    assert run_job(document, "run", stop=StopAfter(9)) == EXIT_INTERRUPTED
     damaged = tmp_path / "run" / "checkpoints" / "step-000000008-a1" / "optimizer.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     assert run_job(document, "run") == EXIT_DONE

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.errors import NumericsError
+from models.errors import Interrupted, NumericsError
+from models.store.remote_checkpoints import Upload
+from models.store.uploader import Uploader
+from models.training import checkpointing as checkpointing_module
 from models.training import job as job_module
 from models.training import trainer as trainer_module
 from models.training.order import Indices
@@ -254,3 +260,44 @@ def test_a_gradient_that_is_no_number_at_any_scale_ends_training(
     trainer.objective.loss_sum = broken  # type: ignore[method-assign]
     with pytest.raises(NumericsError, match="gradient is not finite at step 4"):
         trainer.fit()
+
+
+def test_a_stop_during_an_evaluation_costs_no_further_step_and_no_second_save(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    trainer = trainer_of(checkpoints={"every_steps": None})
+    asked: list[bool] = []
+    trainer.context = replace(trainer.context, stop_requested=lambda: bool(asked))
+    monkeypatch.setattr(trainer_module, "reached", lambda point: asked.append(True) if point == "evaluation" else None)
+    with pytest.raises(Interrupted) as caught:
+        trainer.fit()
+    assert (caught.value.step, trainer.checkpointing.num_saved) == (5, 1)
+    assert trainer_of().position.epoch == 1
+
+
+def test_the_last_upload_has_what_is_left_of_the_notice(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    trainer = trainer_of()
+    given: list[float] = []
+    monkeypatch.setattr(trainer.checkpointing, "settle", lambda seconds: bool(given.append(seconds)))
+    for since_seconds in (6.0, 1e6):
+        trainer.context = replace(trainer.context, notice_seconds=100.0, seconds_since_stop=lambda at=since_seconds: at)
+        with pytest.raises(Interrupted):
+            trainer.leave()
+    assert given == [pytest.approx(74.0), 0.0]
+
+
+def test_an_upload_that_takes_too_long_is_said_once_and_not_waited_for_again(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(checkpointing_module, "CLOSE_SECONDS", 0.0)
+    trainer = trainer_of({"epochs": 1}, checkpoints={"every_steps": 1, "overlap_steps": 1})
+    stuck = Uploader(lambda _: threading.Event().wait())
+    stuck.offer(Upload("step-000000001-a1", -1, None, 0))
+    trainer.checkpointing._mirrored = SimpleNamespace(  # type: ignore[assignment]
+        uploads=stuck, problem=None, settle=lambda *_: True
+    )
+    trainer.fit()
+    said = (trainer.context.run_path / "progress.jsonl").read_text()
+    assert said.count("training goes on ahead of it") == 1

@@ -69,7 +69,7 @@ def test_a_schedule_goes_on_where_its_state_was_saved(shape: Literal["linear", "
 
 
 class StopAfter(StopSignal):
-    """Up once it was read so many times: after so many steps."""
+    """Up once it was read so many times: in each step, and after each epoch."""
 
     def __init__(self, num_steps: int) -> None:
         super().__init__()

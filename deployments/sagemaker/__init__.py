@@ -1,0 +1,1 @@
+"""What SageMaker needs outside this project: the training image, rights, a dashboard."""
