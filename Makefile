@@ -12,10 +12,10 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pipeline spot test test-long check format bench server lock clean
+.PHONY: help setup demo pipeline spot phase2 test test-long check format bench server lock clean
 
 help: ## what there is
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY) ## make .venv and install everything into it (once; other targets do it themselves)
 
@@ -45,6 +45,11 @@ spot: $(READY) ## phase 1 on Spot machines of a local twin of SageMaker, each ta
 	    --config configs/phase1/demo.yaml --where sagemaker --instance-type ml.c5.xlarge --custom-image twin:1
 	@$(BIN)/python -m tasks.ledger report
 
+phase2: $(READY) ## phase 2 on generated functions with planted noise: weights, fusion, five seeds, compared with phase 1
+	@$(BIN)/python -m models.data.generated_collections runs/phase2-data
+	@url=$$($(BIN)/python -m deployments.server ensure) \
+	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.phase2 --config configs/phase2/sample.yaml
+
 test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not long" -n 2 --dist loadgroup
 
@@ -66,6 +71,7 @@ bench: $(READY) ## speed and memory, side by side, printed as ratios
 
 server: $(READY) ## Prefect server, work pool, automations, all deployments and a worker; again is harmless
 	@$(BIN)/python -m models.data.generated runs/demo-data
+	@$(BIN)/python -m models.data.generated_collections runs/phase2-data
 	$(BIN)/python -m deployments.server up
 
 lock: $(READY) ## write requirements.lock from what is installed

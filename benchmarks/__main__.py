@@ -10,12 +10,16 @@ import sys
 
 NAMES = (
     "preprocess",
+    "near_duplicates",
+    "audit",
     "gnn",
     "transformer",
     "checkpoints",
     "remote_checkpoints",
     "remote_launches",
     "thresholds",
+    "seed_bootstrap",
+    "planted_noise",
     "selection",
     "sweep",
     "imports",

@@ -1,4 +1,4 @@
-"""Small training runs for the certificate: one for each model kind, and a T5 with its decoder from a folder."""
+"""Small training runs for the certificate: each model kind, a T5 with its decoder, and one that draws by weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmarks.tiny_data import BACKBONE_FOLDER
+from benchmarks.tiny_data import BACKBONE_FOLDER, WEIGHTS_FILE
 from models.settings.train import CheckpointSettings, ComputeSettings, ModelSettings, TrainSettings
 
 CHECKPOINT_STEPS = 3
@@ -23,18 +23,20 @@ TINY_TRANSFORMER: dict[str, Any] = {
     "token_budget": 400,
     "early_stopping_patience": 3,
 }
+TINY_GNN: dict[str, Any] = {
+    "kind": "gnn",
+    "hidden_dim": 16,
+    "embedding_dim": 8,
+    "num_layers": 2,
+    "epochs": 5,
+    "batch_size": 12,
+    "node_budget": 600,
+    "early_stopping_patience": 3,
+    "plateau_patience": 0,
+}
 TINY_MODELS: dict[str, dict[str, Any]] = {
-    "gnn": {
-        "kind": "gnn",
-        "hidden_dim": 16,
-        "embedding_dim": 8,
-        "num_layers": 2,
-        "epochs": 5,
-        "batch_size": 12,
-        "node_budget": 600,
-        "early_stopping_patience": 3,
-        "plateau_patience": 0,
-    },
+    "gnn": TINY_GNN,
+    "gnn-drawn": TINY_GNN,
     "transformer": {
         **TINY_TRANSFORMER,
         "pretrained": "off",
@@ -53,6 +55,8 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
     },
 }
 """What makes each case small; a kind without one fails the certificate rather than being left out."""
+DRAWN_BY_WEIGHTS = ("gnn-drawn",)
+"""Cases whose epochs are drawn with replacement."""
 
 
 def cases() -> tuple[str, ...]:
@@ -65,7 +69,7 @@ def tiny_run(case: str, data_path: Path, *, num_ranks: int) -> TrainSettings:
 
     Args:
         case: Name of the case.
-        data_path: Folder with ``train.jsonl``, ``valid.jsonl``, their tokenizer and a backbone.
+        data_path: Folder with ``train.jsonl``, ``valid.jsonl``, their tokenizer, weights and a backbone.
         num_ranks: Processes that train together.
     """
     values = TINY_MODELS[case]
@@ -75,6 +79,8 @@ def tiny_run(case: str, data_path: Path, *, num_ranks: int) -> TrainSettings:
     return TrainSettings(
         train_data=data_path / "train.jsonl",
         val_data=data_path / "valid.jsonl",
+        weights=data_path / WEIGHTS_FILE if case in DRAWN_BY_WEIGHTS else None,
+        weighting="sampling" if case in DRAWN_BY_WEIGHTS else "loss",
         model=model,
         seed=11,
         compute=ComputeSettings(device="cpu", precision="off", num_ranks=num_ranks, num_threads=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from models.settings.transformer import SmallEncoder, TransformerSettings
 TINY_FUNCTIONS = 180
 BACKBONE_FOLDER = "backbone"
 """A tiny T5 with the records' tokenizer, as someone would have it on disk."""
+WEIGHTS_FILE = "weights.jsonl"
+"""A weight of each training record, 0 among them."""
 
 
 def write_tiny_data(folder: Path, num_functions: int = TINY_FUNCTIONS) -> None:
-    """Leave ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl``, Arrow copies, tokenizer and a backbone in ``folder``.
+    """Leave ``train.jsonl``, ``valid.jsonl``, ``test.jsonl``, Arrow copies, tokenizer, weights and a backbone there.
 
     Job and backbone are made in processes of their own, so that the caller stays without threads.
     """
@@ -33,9 +36,17 @@ def write_tiny_data(folder: Path, num_functions: int = TINY_FUNCTIONS) -> None:
         for suffix in ("jsonl", "arrow"):
             shutil.copy2(run_path / f"{split}.{suffix}", folder)
     shutil.copytree(run_path / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
+    write_tiny_weights(folder)
     program = "import sys; from pathlib import Path; from benchmarks.tiny_data import write_tiny_backbone; "
     program += "write_tiny_backbone(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", program, str(folder)], check=True, stdout=subprocess.DEVNULL)
+
+
+def write_tiny_weights(folder: Path) -> None:
+    """Weights 0, 0.5, 1, 1.5 and 2 in turn for the training records in ``folder``."""
+    ids = [json.loads(line)["id"] for line in (folder / "train.jsonl").read_bytes().splitlines()]
+    rows = ({"id": record_id, "weight": (number % 5) / 2} for number, record_id in enumerate(ids))
+    (folder / WEIGHTS_FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def write_tiny_backbone(folder: Path) -> None:

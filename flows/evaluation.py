@@ -21,19 +21,20 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from models.errors import SettingsInvalid
-from models.jobs.registry import parse_job
+from models.settings.audit import AuditSettings
 from models.settings.command_line import parse_settings
 from models.settings.decision import Argmax, FrozenThreshold, ThresholdSweep
 from models.settings.documents import load_settings
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import INCIDENTAL, Settings
 from models.settings.predict import PredictSettings
-from models.settings.train import ComputeSettings, TrainSettings
+from models.settings.train import ComputeSettings
 from models.store.pointers import resolve_pointer
 from tasks.artifacts import publish_markdown
+from tasks.audit_of_records import AUDIT_FILE, records_of
+from tasks.audit_report import audit_line, audit_markdown
 from tasks.aws.settings import S3Location, SageMakerSettings
 from tasks.champion_runs import is_final_measurement
-from tasks.finished_runs import under_root
 from tasks.jobs import RunReference, finished_run, run_job
 from tasks.launchers.local import LocalProcess
 from tasks.pointer_store import pointers_of
@@ -91,7 +92,7 @@ class EvaluationResult(BaseModel):
     Args:
         predict: Predictions of each run, by label.
         evaluate: Metrics, one run for each set of records.
-        table: The same as text.
+        table: The same as text, and what the audit of the records found in a line.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -132,16 +133,19 @@ def evaluation(
         trials = _trials(runs_path, settings.prefix)
         decision = _decision(settings)
         predict = _predict_all(settings, trials, runs_path, how)
-        runs = []
+        runs, audits = [], []
         for data, together in _by_records(runs_path, trials).items():
             names = _names(together)
             predictions = {name: predict[trial.label].run_path for name, trial in names.items()}
             run = finished_run(run_job(_evaluate_job(settings, data, names, predictions, decision), runs_path, **how))
             _link(runs_path, run.run_path, names)
             runs.append(run)
+            audited = finished_run(run_job(AuditSettings(data=data), runs_path, **how))
+            audits.append(json.loads((audited.run_path / AUDIT_FILE).read_bytes()))
         tables = [json.loads((run.run_path / "evaluation.json").read_bytes()) for run in runs]
-        publish_markdown("evaluation", "\n\n".join(map(markdown_summary, tables)), f"runs {settings.prefix}…")
-        table = "\n\n".join(map(table_text, tables))
+        markdown = [*map(markdown_summary, tables), *map(audit_markdown, audits)]
+        publish_markdown("evaluation", "\n\n".join(markdown), f"runs {settings.prefix}…")
+        table = "\n\n".join([*map(table_text, tables), *map(audit_line, audits)])
     return EvaluationResult(predict=predict, evaluate=tuple(runs), table=table)
 
 
@@ -191,7 +195,7 @@ def _by_records(runs_path: Path, trials: Sequence[ViewedTrial]) -> dict[Path, li
     """The trials by the run directory of their records: predictions are compared on the same ones."""
     found: dict[Path, list[ViewedTrial]] = {}
     for trial in trials:
-        found.setdefault(_records_of(trial, runs_path), []).append(trial)
+        found.setdefault(records_of(trial.train, runs_path), []).append(trial)
     return found
 
 
@@ -201,16 +205,10 @@ def _names(trials: Sequence[ViewedTrial]) -> dict[str, ViewedTrial]:
     return {trial.trial if short.count(trial.trial) == 1 else trial.label: trial for trial in trials}
 
 
-def _records_of(trial: ViewedTrial, runs_path: Path) -> Path:
-    training = parse_job((trial.train / "settings.json").read_bytes())
-    assert isinstance(training, TrainSettings)
-    return under_root(runs_path, training.val_data.parent)
-
-
 def _predict_job(settings: EvaluationSettings, trial: ViewedTrial, runs_path: Path) -> PredictSettings:
     return PredictSettings(
         model_run=trial.train,
-        data=_records_of(trial, runs_path),
+        data=records_of(trial.train, runs_path),
         open_test=f"evaluation of {trial.label}" if settings.open_test else None,
         compute=settings.compute,
     )

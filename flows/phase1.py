@@ -19,7 +19,9 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 from models.jobs.layout import plan_run
+from models.settings.audit import AuditSettings
 from models.settings.command_line import parse_command
+from models.settings.compare import ComparedSystem
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import INCIDENTAL, Settings
 from models.settings.gnn import GnnSettings
@@ -27,12 +29,13 @@ from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.train import CheckpointSettings, ComputeSettings, TrainSettings
 from models.settings.transformer import TransformerSettings
-from tasks.dry_run import check, dry_run
+from tasks.finished_systems import FinishedSystems, remember_systems
 from tasks.flow_jobs import FlowJobs, flow_jobs
 from tasks.foreseen_jobs import UNKNOWN_KEY
 from tasks.jobs import RunReference
 from tasks.launchers.places import placed_by_environment
-from tasks.program import ProgramOptions, run_program, say_own_errors_in_a_line
+from tasks.planned_program import run_planned_program
+from tasks.program import ProgramOptions, say_own_errors_in_a_line
 from tasks.publication import publish_phase1
 from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES, RunSettings
 from tasks.slots import Chain, run_chains
@@ -100,6 +103,8 @@ class Phase1Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     preprocess: RunReference
+    audit: RunReference
+    """Checks of the data."""
     train: dict[str, RunReference]
     """By model, in the order of the settings."""
     predict: dict[str, RunReference]
@@ -109,6 +114,8 @@ class Phase1Result(BaseModel):
     """Models and baselines, one line each, as text."""
     report_path: Path
     """A self-contained HTML page."""
+    systems_path: Path
+    """What ``flows.comparison`` takes."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ def phase1(settings: Phase1Settings) -> Phase1Result:
 
 def _run(settings: Phase1Settings, jobs: FlowJobs) -> Phase1Result:
     preprocessed = jobs.run(preprocess_job(settings))
+    audited = jobs.run(audit_job(settings, preprocessed.run_path))
     trainings = [train_job(settings, model, preprocessed.run_path) for model in settings.models]
     unmade = jobs.runs_path / "train"
     jobs.preflight(
@@ -150,18 +158,38 @@ def _run(settings: Phase1Settings, jobs: FlowJobs) -> Phase1Result:
     report = publish_phase1(
         jobs.runs_path,
         preprocess=preprocessed.run_path,
+        audit=audited.run_path,
         train={model: runs.train.run_path for model, runs in models.items()},
         predict={model: runs.predict.run_path for model, runs in models.items()},
         evaluate=evaluated.run_path,
     )
+    systems_path = remember_systems(jobs.runs_path, finished_systems(settings, preprocessed, models))
     return Phase1Result(
         preprocess=preprocessed,
+        audit=audited,
         train={model: runs.train for model, runs in models.items()},
         predict={model: runs.predict for model, runs in models.items()},
         evaluate=evaluated,
         table=report.table,
         report_path=report.path,
+        systems_path=systems_path,
     )
+
+
+def finished_systems(
+    settings: Phase1Settings, records: RunReference, models: Mapping[str, ModelRuns]
+) -> FinishedSystems:
+    """What ``flows.comparison`` takes: one seed of each model."""
+    systems = {
+        f"phase1_{model}": ComparedSystem(
+            title=f"Phase 1 {model}",
+            phase="phase1",
+            model_kind=model,
+            predictions={str(settings.seed): runs.predict.run_path},
+        )
+        for model, runs in models.items()
+    }
+    return FinishedSystems(flow="phase1", records=records.run_path, systems=systems)
 
 
 def train_and_predict(settings: Phase1Settings, model: ModelName, records_path: Path) -> Chain[ModelRuns]:
@@ -175,6 +203,12 @@ def preprocess_job(settings: Phase1Settings) -> PreprocessSettings:
     """Raw functions to records."""
     quick_test = settings.quick_test or settings.preprocess.quick_test
     return settings.preprocess.model_copy(update={"quick_test": quick_test})
+
+
+def audit_job(settings: Phase1Settings, records_path: Path) -> AuditSettings:
+    """Records to checks of the data."""
+    similarity = settings.preprocess.near_duplicate_similarity
+    return AuditSettings(data=records_path, near_duplicate_similarity=similarity)  # once for all seeds: not a replicate
 
 
 def train_job(settings: Phase1Settings, model: ModelName, records_path: Path) -> TrainSettings:
@@ -216,19 +250,22 @@ def evaluate_job(
 def main(argv: Sequence[str] | None = None) -> int:
     """The program: settings from flags and file, the flow, its table; gives the exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
+    example = _example(given)
     settings, options = parse_command(
         Phase1Settings,
         ProgramOptions,
-        [*_example(given), *given],
+        [*example, *given],
         prog="python -m flows.phase1",
         aliases=ALIASES,
         environment=PLACE_ENVIRONMENT,
     )
-    if options.check:
-        return run_program(lambda: check(settings, foreseen_jobs(settings)))
-    if options.dry_run:
-        return run_program(lambda: dry_run(settings, foreseen_jobs(settings)))
-    return run_program(lambda: show(phase1(settings)))
+    return run_planned_program(
+        settings,
+        options,
+        lambda: foreseen_jobs(settings),
+        lambda: show(phase1(settings)),
+        inputs_may_lack=bool(example),
+    )
 
 
 def _example(given: Sequence[str]) -> list[str]:
@@ -249,6 +286,7 @@ def foreseen_jobs(settings: Phase1Settings) -> list[Settings]:
     models = {model: runs_path / "train" / model for model in settings.models}
     return [
         first,
+        audit_job(settings, records_path),
         *(train_job(settings, model, records_path) for model in settings.models),
         *(predict_job(settings, path, records_path) for path in models.values()),
         evaluate_job(settings, {model: runs_path / "predict" / model for model in models}, records_path),
@@ -257,7 +295,7 @@ def foreseen_jobs(settings: Phase1Settings) -> list[Settings]:
 
 def show(result: Phase1Result) -> str:
     """What the program prints at its end."""
-    return f"{result.table}\n\nreport: {result.report_path}\n"
+    return f"{result.table}\n\nreport: {result.report_path}\nfor comparisons: {result.systems_path}\n"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from models.settings.command_line import parse_command
 from models.settings.documents import load_settings
 from models.settings.fields import INCIDENTAL, Settings
 from tasks.dry_run import check, dry_run
+from tasks.first_inputs import refuse_missing_inputs
 from tasks.launchers.places import placed_by_environment
 from tasks.program import ProgramOptions, run_program, say_own_errors_in_a_line
 from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES, RunSettings
@@ -126,7 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = config_among(given) or CONFIG
     if options.check:
         return run_program(lambda: check(settings, _all_jobs(_stages(settings))))
-    return run_program(lambda: _dry_run(settings) if options.dry_run else _shown(encoder_pipeline(settings, config)))
+    return run_program(lambda: _dry_run(settings) if options.dry_run else _run(settings, config))
+
+
+def _run(settings: PipelineSettings, config: Path) -> str:
+    refuse_missing_inputs([stage.findings for stage in _stages(settings)], settings.runs.resolve())
+    return _shown(encoder_pipeline(settings, config))
 
 
 def _stages(settings: PipelineSettings) -> list[SweepSettings]:

@@ -24,12 +24,12 @@ from models.settings.fields import INCIDENTAL
 from models.settings.train import CheckpointSettings, ComputeSettings, ModelSettings, TrainSettings
 from models.settings.transformer import TransformerSettings
 from tasks.aws.settings import S3Location
-from tasks.dry_run import check, dry_run
 from tasks.flow_jobs import flow_jobs
 from tasks.jobs import RunReference
 from tasks.launchers.places import placed_by_environment
-from tasks.program import ProgramOptions, run_program, say_own_errors_in_a_line
-from tasks.remote_inputs import at_hand
+from tasks.planned_program import run_planned_program
+from tasks.program import ProgramOptions, say_own_errors_in_a_line
+from tasks.remote_inputs import INPUTS_FOLDER, at_hand
 from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES, RunSettings
 from tasks.termination import noting_termination
 
@@ -111,7 +111,10 @@ def train_job(settings: TrainingSettings) -> TrainSettings:
 def foreseen_job(settings: TrainingSettings) -> TrainSettings:
     """The job as far as it is known without asking S3."""
     inputs = _inputs(settings)
-    return _job(settings, {name: here or Path(str(there).rpartition("/")[2]) for name, (here, there) in inputs.items()})
+    fetched_path = settings.runs.resolve() / INPUTS_FOLDER
+    return _job(
+        settings, {name: here or fetched_path / str(there).rpartition("/")[2] for name, (here, there) in inputs.items()}
+    )
 
 
 def _inputs(settings: TrainingSettings) -> dict[str, tuple[Path | None, str | None]]:
@@ -141,11 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         aliases=ALIASES,
         environment=PLACE_ENVIRONMENT,
     )
-    if options.check:
-        return run_program(lambda: check(settings, [foreseen_job(settings)]))
-    if options.dry_run:
-        return run_program(lambda: dry_run(settings, [foreseen_job(settings)]))
-    return run_program(lambda: show(train(settings)))
+    return run_planned_program(settings, options, lambda: [foreseen_job(settings)], lambda: show(train(settings)))
 
 
 def show(run: RunReference) -> str:

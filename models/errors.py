@@ -4,7 +4,8 @@
     ├── SettingsInvalid        the settings are wrong            exit 2, a person must act
     │   └── CloudRefused       AWS says no: rights, region, quota, image
     ├── DataInvalid            the data are wrong                exit 2, a person must act
-    │   └── TooManyRejected    more rows refused than allowed
+    │   ├── TooManyRejected    more rows refused than allowed
+    │   └── FusionLeak         a score by a model that saw the record, or may have
     ├── NoClearWinner          nobody can be chosen              exit 2, a person must act
     ├── ChampionRefuted        a frozen champion does not hold   exit 1, not retried
     ├── BuildDiffers           the run was begun by other code   exit 2, a person must act
@@ -113,6 +114,13 @@ class TooManyRejected(DataInvalid):
             f"{num_rejected} of {num_rows} rows were rejected, more than max_rejected_fraction={allowed_fraction:g} "
             "allows; each row and its reason is in rejected.jsonl",
         )
+
+
+class FusionLeak(DataInvalid):
+    """An out-of-fold score may come from a model that learnt from its record. Not retried.
+
+    The message names the record, the fold and the run; what is learnt from such scores would look better than it is.
+    """
 
 
 class NoClearWinner(CodewardenError):

@@ -22,8 +22,9 @@ from models.errors import SettingsInvalid
 from models.settings.command_line import parse_settings
 from models.settings.fields import INCIDENTAL, Settings
 from tasks.analysis_page import cost_cells, render_analysis, threshold_cell
+from tasks.audit_of_records import finished_audit, records_of
 from tasks.program import run_program
-from tasks.run_view import find_view, viewed_labels
+from tasks.run_view import ViewedTrial, find_view, viewed_labels
 from tasks.trial_measures import COMBINED, ConfigurationMeasures, StageMeasures, measure_stages
 
 ENVIRONMENT = {"CODEWARDEN_RUNS": "runs"}
@@ -69,8 +70,16 @@ def analyse(runs_path: Path, prefix: str) -> Analysis:
     stages = measure_stages(runs_path, trials)
     path = runs_path / "reports" / f"analysis-{prefix.strip('_')}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_analysis(prefix, stages), encoding="utf-8")
+    audits = (finished_audit(runs_path, records) for records in _records(runs_path, trials))
+    audit = next((found for found in audits if found is not None), None)  # the same data in the tokens of any model
+    path.write_text(render_analysis(prefix, stages, audit), encoding="utf-8")
     return Analysis(analysis_text(stages), path)
+
+
+def _records(runs_path: Path, trials: Sequence[ViewedTrial]) -> list[Path]:
+    """Run directories of the trials' records that are still there."""
+    found = dict.fromkeys(records_of(trial.train, runs_path) for trial in trials)
+    return [path for path in found if path.is_dir()]
 
 
 def analysis_text(stages: Sequence[StageMeasures]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tasks.audit_report import Audit, audit_line, check_rows
 from tasks.progress import duration
 from tasks.report_charts import NUM_STYLES, Chart, Line, Span, interval_bar, line_chart
 from tasks.report_training import GREY
@@ -21,12 +22,13 @@ SHOWN = ("f1", "precision", "recall", "false_positive_reduction")
 HEADS = ("F1", "Precision", "Recall", "False positives cut")
 
 
-def render_analysis(prefix: str, stages: Sequence[StageMeasures]) -> str:
+def render_analysis(prefix: str, stages: Sequence[StageMeasures], audit: Audit | None = None) -> str:
     """One self-contained HTML page.
 
     Args:
         prefix: What the labels begin with.
         stages: Measured trials by ranking.
+        audit: Content of ``audit.json`` of their records; ``None``: nobody audited them.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -34,7 +36,11 @@ def render_analysis(prefix: str, stages: Sequence[StageMeasures]) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template(TEMPLATE).render(
-        title=f"Analysis of {prefix}", prefix=prefix, sections=[_section(stage) for stage in stages]
+        title=f"Analysis of {prefix}",
+        prefix=prefix,
+        sections=[_section(stage) for stage in stages],
+        data_summary=audit_line(audit) if audit else "",
+        data_checks=check_rows(audit) if audit else [],
     )
 
 

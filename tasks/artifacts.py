@@ -8,6 +8,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 PHASE1_LEADERBOARD = "phase1-leaderboard"
 PHASE1_REPORT = "phase1-report"
+COMPARISON_TABLE = "comparison"
+COMPARISON_REPORT = "comparison-report"
+HARD_SET = "hard-set"
+HARD_SET_PAGE = "hard-set-page"
+COLLECTION = "collection"
 
 
 def publish_markdown(key: str, markdown: str, description: str) -> None:

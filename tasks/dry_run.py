@@ -1,4 +1,4 @@
-"""What a flow would do, in words: each job and where, the exact requests, the code that travels, what it could cost.
+"""What a flow would do, in words: each step and where, the exact requests, the code that travels, what it could cost.
 
 Nothing is made, and nobody is asked: it works without credentials, and says what stands for what is not known then.
 """
@@ -20,6 +20,7 @@ from tasks.aws.channels import Cargo, Parcel, foreseen_cargo
 from tasks.aws.findings import Findings
 from tasks.aws.preflight import preflight
 from tasks.aws.session import AwsPlace, placeholder_place
+from tasks.budget_table import planned_table
 from tasks.estimate_report import estimate_text
 from tasks.estimates import estimate_flow
 from tasks.foreseen_jobs import UNKNOWN_BUILD, UNKNOWN_KEY, ForeseenJob, foresee, planned, remaining_usd
@@ -28,7 +29,9 @@ from tasks.launchers.dispatch import Dispatch
 from tasks.ledger_file import Ledger
 from tasks.measured_runs import measured_runs
 from tasks.planned_jobs import Assumptions
+from tasks.planned_steps import plan_text
 from tasks.run_settings import RunSettings, ignored_place
+from tasks.tables import as_text
 
 MOST_REQUESTS = 3
 """Of a sweep the first is shown: the others differ by name, settings and tags."""
@@ -49,7 +52,7 @@ def dry_run(settings: RunSettings, jobs: Sequence[Settings]) -> str:
     foreseen = foresee(settings, list(jobs))
     ignored = ignored_place(settings)
     parts = [] if ignored is None else [f"Warning: {ignored}."]
-    parts.append("\n".join(_line(job) for job in foreseen))
+    parts.append(plan_text(foreseen, settings.runs.resolve()))
     away = [job for job in foreseen if job.is_away and not job.is_finished]
     found = preflight(settings.sagemaker, [job.settings for job in away], None)
     if away:
@@ -86,13 +89,6 @@ def dispatch_of(job: ForeseenJob, settings: RunSettings, place: AwsPlace) -> Dis
     unmade = tuple(Parcel(channel, {}, {path.name: path}) for channel, path in job.missing.items())
     cargo = Cargo(cargo.settings, (*cargo.parcels, *unmade), cargo.environment)
     return Dispatch(settings.sagemaker, place, job.plan, cargo, code_bundle(), git_state())
-
-
-def _line(job: ForeseenJob) -> str:
-    where = "SageMaker" if job.is_away else "here"
-    state = "finished before: found, not run" if job.is_finished else f"runs {where}"
-    waits = f"; waits for {', '.join(path.name for path in job.missing.values())}" if job.missing else ""
-    return f"{job.plan.kind:<10} {job.plan.label}  {state}{waits}"
 
 
 def _requests(settings: RunSettings, away: Sequence[ForeseenJob], place: AwsPlace) -> Iterator[str]:
@@ -146,4 +142,5 @@ def _estimate(settings: RunSettings, foreseen: Sequence[ForeseenJob]) -> str:
         measurements=measured_runs(runs_path, Ledger(runs_path).entries()),
         remaining_usd=remaining_usd(settings.sagemaker, runs_path),
     )
-    return estimate_text(estimate)
+    first_budget = planned_table(estimate)
+    return estimate_text(estimate) + (f"\n{as_text([first_budget])}" if first_budget is not None else "")

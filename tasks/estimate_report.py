@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 from tasks.aws.price_table import STORAGE
 from tasks.checkpoint_interval import MOST_STALL
@@ -24,7 +27,8 @@ from tasks.estimates import (
     Source,
 )
 from tasks.ledger_report import usd
-from tasks.planned_jobs import ASSUMED_SETUP_SECONDS
+from tasks.planned_jobs import ASSUMED_SETUP_SECONDS, PlannedMachine
+from tasks.step_labels import joined, shape_of
 from tasks.tables import TERMINAL_WIDTH, PlainTable, as_markdown, as_text
 
 
@@ -160,39 +164,52 @@ def _assumptions(estimate: FlowEstimate) -> Iterator[str]:
 
 
 def _table(estimate: FlowEstimate) -> PlainTable:
-    rows = [_row(each) for each in estimate.jobs]
-    sums = (
-        "All",
-        "",
-        "",
-        _span(estimate.hours, "{:.2f}"),
-        _span(estimate.usd, "{:.2f}") if estimate.has_price else "price unknown",
-        f"{estimate.num_interruptions:.2f}",
-        f"{estimate.bound_usd:.2f}" if estimate.has_price else "unknown",
-    )
+    """A row for each step that is sent away; where all go to one sort of machine, that is told once, above."""
+    steps = [list(step) for _, step in groupby(estimate.jobs, key=_same_step)]
+    away = [step for step in steps if step[0].source in (Source.MEASURED, Source.ASSUMED)]
+    places = sorted({_place(step[0].job.machine) for step in away})
+    rows = [
+        (_label(step), _place(step[0].job.machine), *_figures(replace(estimate, jobs=tuple(step)))) for step in away
+    ]
+    rest = Counter(str(each.source) for each in estimate.jobs if each.source in (Source.CACHED, Source.HERE))
+    rows += [(_count(count), "", source, "", "", "", "") for source, count in rest.items()]
+    rows.append(("All", "", "", *_figures(estimate)[1:]))
+    told_above = len(places) == 1
     return PlainTable(
-        "Estimate; expected [low, high]",
-        ("Job", "Where", "Hours are"),
+        f"Estimate{f', all on {places[0]}' if told_above else ''}; expected [low, high]",
+        ("Job", "Hours are") if told_above else ("Job", "Where", "Hours are"),
         ("Hours", "USD", "Intr.", "At most"),
-        (*rows, sums),
+        tuple((row[0], *row[2:]) if told_above else row for row in rows),
         num_sums=1,
     )
 
 
-def _row(each: JobEstimate) -> tuple[str, ...]:
-    job, machine = each.job, each.job.machine
-    source = f"{each.source} ({each.num_measured})" if each.source is Source.MEASURED else str(each.source)
-    if machine is None or each.source is Source.CACHED:
-        return (f"{job.kind} {job.label}", "", source, "", "", "", "")
+def _same_step(each: JobEstimate) -> tuple[object, ...]:
+    """Equal for jobs that follow each other, differ by seed or fold alone, and are estimated from the same."""
+    return (each.source, each.num_measured, each.job.kind, shape_of(each.job.label), each.job.machine)
+
+
+def _label(step: Sequence[JobEstimate]) -> str:
+    count = f": {_count(len(step))}" if len(step) > 1 else ""
+    return f"{step[0].job.kind} {joined([each.job.label for each in step])}{count}"
+
+
+def _place(machine: PlannedMachine | None) -> str:
+    if machine is None:
+        return ""
     count = f"{machine.num_instances} × " if machine.num_instances > 1 else ""
+    return f"{count}{machine.instance_type} {'Spot' if machine.use_spot else 'on demand'}"
+
+
+def _figures(part: FlowEstimate) -> tuple[str, ...]:
+    """Where hours come from and all numbers, of a step or of the whole flow."""
+    sources = {f"{each.source} ({each.num_measured})" if each.num_measured else str(each.source) for each in part.jobs}
     return (
-        f"{job.kind} {job.label}",
-        f"{count}{machine.instance_type} {'Spot' if machine.use_spot else 'on demand'}",
-        source,
-        _span(each.hours, "{:.2f}"),
-        _span(each.usd, "{:.2f}") if each.has_price else "price unknown",
-        f"{each.num_interruptions:.2f}",
-        f"{each.bound_usd:.2f}" if each.has_price else "unknown",
+        sources.pop() if len(sources) == 1 else "",
+        _span(part.hours, "{:.2f}"),
+        _span(part.usd, "{:.2f}") if part.has_price else "price unknown",
+        f"{part.num_interruptions:.2f}",
+        f"{part.bound_usd:.2f}" if part.has_price else "unknown",
     )
 
 

@@ -75,7 +75,9 @@ class RunReference(BaseModel):
 def job_name(settings: Settings) -> str:
     """What a person calls this job, such as ``train gnn seed 42``."""
     if isinstance(settings, TrainSettings):
-        return f"train {settings.model.kind} seed {settings.seed}"
+        fold = "" if settings.left_out_fold is None else f" without fold {settings.left_out_fold}"
+        weighted = "" if settings.weights is None else ", weighted"
+        return f"train {settings.model.kind} seed {settings.seed}{fold}{weighted}"
     if isinstance(settings, PreprocessSettings | FindingsSettings):
         return f"{settings.kind} {settings.source}"
     if isinstance(settings, RankSettings):

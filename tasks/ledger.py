@@ -3,9 +3,11 @@
     python -m tasks.ledger report [--flow-run ID] [--format text|json|markdown] [--total USD --buffer USD]
     python -m tasks.ledger settle [--region REGION] [--credentials-block NAME]
     python -m tasks.ledger storage --store s3://BUCKET/PREFIX
+    python -m tasks.ledger budget [--phase 1|2] [--total USD]
 
 ``report`` shows the ledger; ``settle`` asks SageMaker about jobs that have no end there, and books those that have
-ended; ``storage`` measures a prefix of S3 and books it. Jobs book themselves while a flow watches them.
+ended; ``storage`` measures a prefix of S3 and books it; ``budget`` holds the project's first budget against today's
+prices and what was booked. Jobs book themselves while a flow watches them.
 """
 
 from __future__ import annotations
@@ -16,22 +18,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from models.errors import EXIT_DONE, EXIT_REFUSED
 from models.settings.command_line import parse_settings
 from models.settings.fields import INCIDENTAL, Settings
+from models.settings.train import CheckpointSettings
 from models.store.s3 import S3Uri
+from tasks.aws.instances import machine_of
 from tasks.aws.price_table import STORAGE
+from tasks.aws.prices import on_demand_rate
 from tasks.aws.session import open_session
 from tasks.aws.settings import BudgetSettings, S3Location, SageMakerSettings
 from tasks.aws.training_api import TrainingApi
+from tasks.budget_bookings import bookings_of
+from tasks.budget_items import PLANNED_TOTAL_USD, items_of
+from tasks.budget_table import Prices, budget_table, budget_text, quantity_of
+from tasks.estimates import ASSUMED_ON
 from tasks.ledger_entries import End, Launch
 from tasks.ledger_file import Ledger
 from tasks.ledger_json import cost_json
 from tasks.ledger_report import cost_markdown, cost_text, usd
 from tasks.ledger_settling import settle_open
 from tasks.ledger_totals import open_launches
+from tasks.measured_runs import measured_runs
+from tasks.planned_jobs import Assumptions, PlannedMachine
 from tasks.program import run_program
 from tasks.store_size import measure_store
 
@@ -82,6 +93,25 @@ class SettleSettings(Settings):
     """AWS region of the jobs; empty: that of the block or of the standard chain."""
     credentials_block: Annotated[str | None, INCIDENTAL] = None
     """Prefect block (aws-credentials) to speak to AWS with; empty: the standard chain."""
+
+
+class FirstBudgetSettings(Settings):
+    """Show the project's first budget at today's prices, beside what was booked."""
+
+    runs: Annotated[Path, INCIDENTAL] = Path("runs")
+    """The run root."""
+    phase: Annotated[Literal["1", "2"] | None, INCIDENTAL] = None
+    """Only this phase; empty: both."""
+    instance_type: Annotated[str, INCIDENTAL] = ASSUMED_ON
+    """Instance type that hours are priced by."""
+    region: Annotated[str, INCIDENTAL] = "us-east-1"
+    """AWS region of the prices."""
+    use_spot: Annotated[bool, INCIDENTAL] = True
+    """Price hours as managed Spot, with spot_saving."""
+    spot_saving: Annotated[float, Field(ge=0, lt=1), INCIDENTAL] = SageMakerSettings().spot_saving
+    """Expected share saved by Spot."""
+    total: Annotated[PositiveFloat, INCIDENTAL] = PLANNED_TOTAL_USD
+    """What there is to spend [USD]."""
 
 
 def report(settings: ReportSettings) -> str:
@@ -135,6 +165,36 @@ def settle(settings: SettleSettings) -> str:
     return f"{num_settled} of {num_open} open launches have ended, and are booked\n"
 
 
+def first_budget(settings: FirstBudgetSettings) -> str:
+    """The first budget's items at today's prices; AWS is not asked: what it told before, or the table of the package.
+
+    Raises:
+        SettingsInvalid: Such an instance is not known. Not retried.
+        ObjectCorrupt: A line of the ledger is damaged; names it. Not retried.
+        DataInvalid: A file of a finished run cannot be read; names it. Not retried.
+    """
+    runs_path = settings.runs.resolve()
+    ledger = Ledger(runs_path)
+    entries = ledger.entries()
+    saving = settings.spot_saving if settings.use_spot else 0.0
+    rate = on_demand_rate(settings.instance_type, settings.region, runs_path=runs_path)
+    machine = PlannedMachine(
+        instance_type=settings.instance_type,
+        device_class=machine_of(settings.instance_type).device_class,
+        num_instances=1,
+        num_ranks=1,
+        use_spot=settings.use_spot,
+        max_run_seconds=SageMakerSettings().max_run_seconds,
+        rate=rate,
+    )
+    assumed = Assumptions(SageMakerSettings().interruptions_per_hour, saving, CheckpointSettings().every_seconds)
+    measured = measured_runs(runs_path, entries)
+    quantities = {item: quantity_of(item, machine, assumed, measured) for item in items_of(settings.phase)}
+    prices = Prices(rate, saving)
+    table = budget_table(quantities, prices, bookings_of(ledger.totals(), runs_path), total_usd=settings.total)
+    return budget_text(table, prices)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; gives the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -158,6 +218,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             SettleSettings, arguments[1:], prog="python -m tasks.ledger settle", environment=ENVIRONMENT
         )
         return run_program(lambda: settle(wanted))
+    if command == "budget":
+        first = parse_settings(
+            FirstBudgetSettings, arguments[1:], prog="python -m tasks.ledger budget", environment=ENVIRONMENT
+        )
+        return run_program(lambda: first_budget(first))
     wants_help = command in ("-h", "--help")
     (sys.stdout if wants_help else sys.stderr).write(f"{__doc__}\n")
     return EXIT_DONE if wants_help else EXIT_REFUSED

@@ -140,14 +140,17 @@ def line_chart(
 
 
 def histogram_chart(
-    title: str, edges: Sequence[float], counts: Sequence[Sequence[int]], names: Sequence[str]
+    title: str,
+    edges: Sequence[float],
+    counts: Sequence[Sequence[int]],
+    names: Sequence[str],
+    *,
+    x_label: str = "probability of label 1",
 ) -> Markup:
     """Bars of several groups side by side in each bin, as shares of their own group."""
     shares = [[count / max(sum(group), 1) for count in group] for group in counts]
     tallest = max((share for group in shares for share in group), default=0.0)
-    frame = Frame(
-        (edges[0], edges[-1]), (0.0, 1.05 * tallest), "probability of label 1", "share of the label's records"
-    )
+    frame = Frame((edges[0], edges[-1]), (0.0, 1.05 * tallest), x_label, "share of the label's records")
     parts = []
     for number, (group, name) in enumerate(zip(shares, names, strict=True)):
         for left, right, share, count in zip(edges, edges[1:], group, counts[number], strict=False):

@@ -9,12 +9,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.store.manifest import read_manifest
-from models.store.openings import read_openings
+from tasks.audit_report import audit_line, check_rows
 from tasks.report_audit import audit_tables
 from tasks.report_claims import (
     METRIC_TITLES,
@@ -30,6 +28,7 @@ from tasks.report_claims import (
     verdicts_of,
 )
 from tasks.report_page import split_section, target_rows
+from tasks.report_provenance import provenance_of, read_json, run_attempts
 from tasks.report_training import Training, training_caveats, training_charts, training_rows
 
 TEMPLATE = "report.html.j2"
@@ -45,6 +44,7 @@ def render_report(
     training: dict[str, Training],
     preprocessing: dict[str, Any],
     provenance: dict[str, Any],
+    audit: dict[str, Any] | None = None,
 ) -> str:
     """One self-contained HTML page.
 
@@ -54,6 +54,7 @@ def render_report(
         training: How each model was trained, as ``report_training`` describes it; may be empty.
         preprocessing: Content of ``preprocessing_metadata.json``.
         provenance: ``runs`` and ``openings`` (rows of tables), ``settings`` by run; all may be missing.
+        audit: Content of ``audit.json``; ``None``: the data were not audited.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -74,7 +75,9 @@ def render_report(
         models=list(training),
         training_rows=training_rows(training),
         training_charts=training_charts(training),
-        audit=audit_tables(preprocessing),
+        data_tables=audit_tables(preprocessing),
+        data_checks=check_rows(audit) if audit else [],
+        data_summary=audit_line(audit) if audit else "",
         how=evaluation["settings"],
         words=evaluation["words"],
         runs=provenance.get("runs", []),
@@ -159,7 +162,13 @@ def _rich_table(evaluation: dict[str, Any], split: str) -> Any:
 
 
 def read_report_inputs(
-    runs_path: Path, *, preprocess: Path, train: dict[str, Path], predict: dict[str, Path], evaluate: Path
+    runs_path: Path,
+    *,
+    preprocess: Path,
+    train: dict[str, Path],
+    predict: dict[str, Path],
+    evaluate: Path,
+    audit: Path | None = None,
 ) -> dict[str, Any]:
     """What ``render_report`` takes (but the title), from finished runs.
 
@@ -169,56 +178,32 @@ def read_report_inputs(
         train: Run directory of each model.
         predict: Run directory of each model's predictions.
         evaluate: Run directory of the metrics.
+        audit: Run directory of the data's audit; ``None``: they were not audited.
     """
     runs = {
         "preprocess": preprocess,
+        **({"audit": audit} if audit else {}),
         **{f"train {name}": path for name, path in train.items()},
         **{f"predict {name}": path for name, path in predict.items()},
         "evaluate": evaluate,
     }
-    data = read_manifest(preprocess)
-    test_sha256 = data.files["test.jsonl"].sha256 if data is not None and "test.jsonl" in data.files else None
     return {
-        "evaluation": _read(evaluate / "evaluation.json"),
+        "evaluation": read_json(evaluate / "evaluation.json"),
         "training": {name: _training_in(path) for name, path in train.items()},
-        "preprocessing": _read(preprocess / "preprocessing_metadata.json"),
-        "provenance": {
-            "runs": [_run_row(name, path) for name, path in runs.items()],
-            "openings": [asdict(o) for o in read_openings(runs_path) if o.data_sha256 == test_sha256],
-            "settings": {name: _read(path / "settings.json") for name, path in runs.items()},
-        },
+        "preprocessing": read_json(preprocess / "preprocessing_metadata.json"),
+        "audit": read_json(audit / "audit.json") if audit else None,
+        "provenance": provenance_of(runs_path, runs, records=[preprocess]),
     }
 
 
 def _training_in(run_path: Path) -> Training:
     """How the model of a finished run was trained, as ``report_training`` takes it."""
     return {
-        "epochs": _read(run_path / "history.json")["epochs"],
-        "numbers": _read(run_path / "result.json")["numbers"],
-        "attempts": _attempts(run_path),
-        "machine": _read(run_path / "build.json")["machine"],
-        "model": _read(run_path / "settings.json")["model"],
-    }
-
-
-def _attempts(run_path: Path) -> list[dict[str, Any]]:
-    path = run_path / "record.json"
-    attempts: list[dict[str, Any]] = _read(path)["attempts"] if path.is_file() else []
-    return attempts
-
-
-def _run_row(name: str, path: Path) -> dict[str, Any]:
-    manifest = read_manifest(path)
-    attempts = _attempts(path)
-    last = attempts[-1] if attempts else {}
-    return {
-        "run": name,
-        "path": path.as_posix(),
-        "run_key": manifest.run_key[:12] if manifest else None,
-        "build_key": manifest.build_key[:8] if manifest else None,
-        "attempts": len(attempts),
-        "seconds": last.get("seconds"),
-        "git_commit": (last.get("git_commit") or "")[:10] + (" + changes" if last.get("git_dirty") else ""),
+        "epochs": read_json(run_path / "history.json")["epochs"],
+        "numbers": read_json(run_path / "result.json")["numbers"],
+        "attempts": run_attempts(run_path),
+        "machine": read_json(run_path / "build.json")["machine"],
+        "model": read_json(run_path / "settings.json")["model"],
     }
 
 
@@ -230,7 +215,3 @@ def _with_interval(metric: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_bytes())

@@ -24,6 +24,7 @@ from models.settings.selection import RANKING_FILE, SELECTION_FILE
 from tasks.artifacts import publish_markdown
 from tasks.dry_run import check
 from tasks.dry_run import dry_run as dry_run_of
+from tasks.first_inputs import refuse_missing_inputs
 from tasks.foreseen_jobs import UNKNOWN_KEY
 from tasks.jobs import RunReference
 from tasks.launchers.places import placed_by_environment
@@ -190,7 +191,10 @@ def run_stage_program(
         refuse_faulty_grid(settings, source)
         if options.check:
             return check(settings, foreseen_jobs(settings))
-        return dry_run(settings) if options.dry_run else show(stage(settings, source))
+        if options.dry_run:  # which trials there are does not hang on data
+            return dry_run(settings)
+        refuse_missing_inputs([settings.findings], settings.runs.resolve())
+        return show(stage(settings, source))
 
     return run_program(run)
 

@@ -5,6 +5,7 @@ What is tried is settled in ``sweep_plan.py``, how a ranking is shown in ``leade
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 
 from models.errors import CodewardenError, JobHung, JobInterrupted, SettingsInvalid, TooManyTrialsFailed
+from models.settings.audit import AuditSettings
 from models.settings.decision import RankingRule
 from models.settings.fields import Settings
 from models.settings.rank import RankedTrial, RankSettings
 from tasks.artifacts import publish_markdown
+from tasks.audit_of_records import AUDIT_FILE
+from tasks.audit_report import audit_line
 from tasks.flow_jobs import FlowJobs, flow_jobs
 from tasks.jobs import RunReference
 from tasks.leaderboard import trials_markdown
@@ -103,7 +107,14 @@ def _run(
             seed=settings.ranking_seed,
         )
     )
+    _audit(first, jobs)
     return Sweep(records, outcomes.results, failures, ranking)
+
+
+def _audit(records_path: Path, jobs: FlowJobs) -> None:
+    """Check the data; what was found is on the page of ``tasks.analysis``."""
+    audited = jobs.run(AuditSettings(data=records_path))
+    get_run_logger().info(audit_line(json.loads((audited.run_path / AUDIT_FILE).read_bytes())))
 
 
 def refuse_selection_of_other_data(selection_path: Path, records_path: Path) -> None:

@@ -10,26 +10,37 @@ too few shingles for an estimate and takes part in the exact search only; their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.data.minhash import SimilarPairs, band_shape, signatures_of, similar_pairs
+from models.data.joined_groups import joined_groups
+from models.data.minhash import Indices, Signatures, SimilarPairs, band_shape, signatures_of, similar_pairs
 
 MIN_TOKENS = 20
 MAX_SAMPLES = 20
-BATCH_BYTES = 1 << 18
+BATCH_BYTES = 1 << 16
+BATCHES_PER_BLOCK = 64
 
 Counts = npt.NDArray[np.int64]
 
 
-class _Row(NamedTuple):
-    split: int
-    record_id: str
-    group: str
-    label: int
+class Links(NamedTuple):
+    """Copies as pairs of functions; joined up (``joined_groups``) they are clusters.
+
+    Args:
+        exact: Pairs of row numbers (from 0, in the order they were added): each function whose tokens came before, with
+            the first that had them.
+        near: Near duplicates, the first function of each of the two texts.
+        complete: False when a bucket was so large that near pairs are a lower bound.
+    """
+
+    exact: list[tuple[int, int]]
+    near: list[tuple[int, int]]
+    complete: bool
 
 
 class DuplicateSearch:
@@ -46,20 +57,23 @@ class DuplicateSearch:
     def __init__(self, similarity: float, num_permutations: int = 128) -> None:
         self.similarity = similarity
         self.num_permutations = num_permutations
-        self._splits: list[str] = []
-        self._rows: list[_Row] = []
+        self._splits: dict[str, int] = {}  # name -> number
+        self._cells = array("i")  # per row: 2 * split + label
+        self._names: list[str] = []
+        self._groups: list[str] = []
         self._texts_of: dict[bytes, int] = {}  # digest -> number of the distinct text
-        self._text: list[int] = []  # per row: its distinct text
-        self._is_short: list[bool] = []  # per distinct text
-        self._signatures: list[npt.NDArray[np.uint32]] = []  # blocks of distinct texts
+        self._text = array("q")  # per row: its distinct text
+        self._is_short = array("b")  # per distinct text
+        self._signatures: list[Signatures] = []  # large blocks of distinct texts
+        self._new_signatures: list[Signatures] = []  # of single batches
         self._waiting: list[str] = []
         self._waiting_bytes = 0
 
     def add(self, split: str, record_id: str, group: str, label: int, code: str) -> None:
         """Take one function; ``label`` is 0 or 1."""
-        if split not in self._splits:
-            self._splits.append(split)
-        self._rows.append(_Row(self._splits.index(split), record_id, group, label))
+        self._cells.append(2 * self._splits.setdefault(split, len(self._splits)) + label)
+        self._names.append(record_id)
+        self._groups.append(group)
         self._waiting.append(code)
         self._waiting_bytes += len(code)
         if self._waiting_bytes >= BATCH_BYTES:
@@ -69,15 +83,23 @@ class DuplicateSearch:
         if not self._waiting:
             return
         batch = signatures_of(self._waiting, self.num_permutations)
-        first_seen = []
+        first_seen: list[int] = []
         for row, digest in enumerate(batch.digests):
             text = self._texts_of.setdefault(digest, len(self._texts_of))
-            if text == len(self._is_short):
-                self._is_short.append(bool(batch.num_tokens[row] < MIN_TOKENS))
+            if text == len(self._is_short) + len(first_seen):
                 first_seen.append(row)
             self._text.append(text)
-        self._signatures.append(batch.signatures[first_seen])
+        self._is_short.extend((batch.num_tokens[first_seen] < MIN_TOKENS).tolist())
+        all_new = len(first_seen) == len(batch.digests)
+        self._new_signatures.append(batch.signatures if all_new else batch.signatures[first_seen])
+        if len(self._new_signatures) == BATCHES_PER_BLOCK:
+            self._make_block()
         self._waiting, self._waiting_bytes = [], 0
+
+    def _make_block(self) -> None:
+        """Large blocks lie outside the heap: their memory is free at once when they are let go."""
+        self._signatures.append(np.concatenate(self._new_signatures))
+        self._new_signatures = []
 
     def report(self) -> dict[str, Any]:
         """All that was found, as JSON values.
@@ -101,9 +123,9 @@ class DuplicateSearch:
             "num_permutations": self.num_permutations,
             "bands": bands,
             "rows_per_band": rows,
-            "num_records": self._per_split(np.ones(len(self._rows), dtype=bool)),
+            "num_records": self._per_split(np.ones(len(self._names), dtype=bool)),
             "num_distinct": len(self._is_short),
-            "num_short": self._per_split(np.array([self._is_short[text] for text in self._text], dtype=bool)),
+            "num_short": self._per_split(np.array(self._is_short, bool)[np.array(self._text, np.int64)]),
             "exact": self._pair_table(exact),
             "near": self._pair_table(near),
             "label_agreement": {
@@ -119,33 +141,48 @@ class DuplicateSearch:
 
     def clusters(self) -> dict[str, str]:
         """For each function with an exact or near copy, through others too: the record id of its cluster's first."""
-        self._digest_waiting()
-        if not self._rows:
-            return {}
-        pairs = self._near_pairs()
-        first_of = _first_of_each(len(self._is_short), zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+        links = self.links()
+        first_of = joined_groups(len(self._names), chain(links.exact, links.near))
         members: dict[int, list[str]] = {}
-        for row, text in zip(self._rows, self._text, strict=True):
-            members.setdefault(first_of[text], []).append(row.record_id)
+        for name, first in zip(self._names, first_of, strict=True):
+            members.setdefault(first, []).append(name)
         return {name: names[0] for names in members.values() if len(names) > 1 for name in names}
+
+    def links(self) -> Links:
+        """Pairs of rows, the smaller number first, sorted by text.
+
+        What is connected over these pairs, alone or with further links of the caller's, is what is connected over all
+        copies; pairs of copies that are connected otherwise are left out.
+        """
+        self._digest_waiting()
+        if not self._names:
+            return Links([], [], True)
+        texts = np.array(self._text, np.int64)
+        _, first_rows = np.unique(texts, return_index=True)  # a text's number grows with its first row
+        first_copy = first_rows[texts]
+        (copies,) = np.nonzero(first_copy < np.arange(len(texts)))
+        pairs = self._near_pairs()
+        exact, near = (first_copy[copies], copies), (first_rows[pairs.left], first_rows[pairs.right])
+        return Links(_as_pairs(*exact), _as_pairs(*near), pairs.num_cut_buckets == 0)
 
     def _counts(self) -> Counts:
         """Rows per distinct text and cell, a cell being ``2 * split + label``: (texts, cells)."""
-        counts = np.zeros((len(self._is_short), 2 * len(self._splits)), np.int64)
-        cells = np.array([2 * row.split + row.label for row in self._rows], np.int64)
-        np.add.at(counts, (np.array(self._text, np.int64), cells), 1)
-        return counts
+        num_cells = 2 * len(self._splits)
+        flat = np.array(self._text, np.int64) * num_cells + np.array(self._cells, np.int64)
+        return np.bincount(flat, minlength=len(self._is_short) * num_cells).reshape(len(self._is_short), num_cells)
 
     def _near_pairs(self) -> SimilarPairs:
         """Similar pairs of distinct texts that are long enough."""
         signatures = self._joined_signatures()
-        (long_enough,) = np.nonzero(~np.array(self._is_short, dtype=bool))
+        (long_enough,) = np.nonzero(~np.array(self._is_short, bool))
         chosen = signatures if len(long_enough) == len(signatures) else signatures[long_enough]
         pairs = similar_pairs(chosen, self.similarity)
         return pairs._replace(left=long_enough[pairs.left], right=long_enough[pairs.right])
 
-    def _joined_signatures(self) -> npt.NDArray[np.uint32]:
+    def _joined_signatures(self) -> Signatures:
         """One array from here on; each block is let go as soon as it is copied."""
+        if self._new_signatures:
+            self._make_block()
         signatures = np.empty((len(self._is_short), self.num_permutations), np.uint32)
         at = 0
         self._signatures.reverse()
@@ -157,23 +194,24 @@ class DuplicateSearch:
         return signatures
 
     def _per_split(self, chosen: npt.NDArray[np.bool_]) -> dict[str, int]:
-        splits = np.array([row.split for row in self._rows], np.int64)
-        return {name: int((chosen & (splits == number)).sum()) for number, name in enumerate(self._splits)}
+        splits = np.array(self._cells, np.int64) // 2
+        return {name: int((chosen & (splits == number)).sum()) for name, number in self._splits.items()}
 
     def _pair_table(self, ordered_pairs: Counts) -> dict[str, dict[str, dict[str, int]]]:
         """Split the (cells, cells) table of ordered pairs into splits and label agreement."""
         within, across = {}, {}
-        for a, name in enumerate(self._splits):
+        names = list(self._splits)
+        for a, name in enumerate(names):
             within[name] = _outcome(ordered_pairs[2 * a : 2 * a + 2, 2 * a : 2 * a + 2], times_seen=2)
-            for b in range(a + 1, len(self._splits)):
+            for b in range(a + 1, len(names)):
                 block = ordered_pairs[2 * a : 2 * a + 2, 2 * b : 2 * b + 2]
-                across[f"{name}/{self._splits[b]}"] = _outcome(block, times_seen=1)
+                across[f"{name}/{names[b]}"] = _outcome(block, times_seen=1)
         return {"within": within, "across": across}
 
     def _twins_in_train(self, counts: Counts, pairs: SimilarPairs) -> dict[str, dict[str, int]]:
         if "train" not in self._splits:
             return {}
-        train = self._splits.index("train")
+        train = self._splits["train"]
         per_split = counts.reshape(len(counts), -1, 2).sum(axis=2)  # (texts, splits)
         exact = per_split[:, train] > 0
         near = np.zeros(len(counts), dtype=bool)
@@ -185,7 +223,7 @@ class DuplicateSearch:
                 "near": int(per_split[near, number].sum()),
                 "either": int(per_split[exact | near, number].sum()),
             }
-            for number, name in enumerate(self._splits)
+            for name, number in self._splits.items()
             if number != train
         }
 
@@ -201,39 +239,30 @@ class DuplicateSearch:
             for at in most_similar[: 50 * MAX_SAMPLES]
         ]
         found = exact + near
-        found.sort(
-            key=lambda pair: self._rows[pair[0]].split == self._rows[pair[1]].split
-        )  # stable: across splits first
+        found.sort(key=lambda pair: self._split(pair[0]) == self._split(pair[1]))  # stable: across splits first
         return [self._sample(*pair) for pair in found[:MAX_SAMPLES]]
 
     def _partner(self, rows: list[int]) -> int:
-        return next((row for row in rows if self._rows[row].split != self._rows[rows[0]].split), rows[1])
+        return next((row for row in rows if self._split(row) != self._split(rows[0])), rows[1])
+
+    def _split(self, row: int) -> int:
+        return self._cells[row] // 2
 
     def _sample(self, left: int, right: int, similarity: float, kind: str) -> dict[str, Any]:
-        pair = sorted((self._rows[left], self._rows[right]), key=lambda row: (row.split, row.record_id))
+        pair = sorted((left, right), key=lambda row: (self._split(row), self._names[row]))
+        names = list(self._splits)
         return {
             "kind": kind,
             "similarity": round(similarity, 4),
-            "ids": [row.record_id for row in pair],
-            "splits": [self._splits[row.split] for row in pair],
-            "labels": [row.label for row in pair],
-            "same_group": pair[0].group == pair[1].group,
+            "ids": [self._names[row] for row in pair],
+            "splits": [names[self._split(row)] for row in pair],
+            "labels": [self._cells[row] % 2 for row in pair],
+            "same_group": self._groups[left] == self._groups[right],
         }
 
 
-def _first_of_each(num_texts: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Per text the first one that is connected with it."""
-    first = list(range(num_texts))
-
-    def find(text: int) -> int:
-        while first[text] != text:
-            first[text] = text = first[first[text]]
-        return text
-
-    for left, right in pairs:
-        a, b = find(left), find(right)
-        first[max(a, b)] = min(a, b)
-    return [find(text) for text in range(num_texts)]
+def _as_pairs(left: Indices, right: Indices) -> list[tuple[int, int]]:
+    return list(zip(left.tolist(), right.tolist(), strict=True))
 
 
 def _outcome(block: Counts, times_seen: int) -> dict[str, int]:

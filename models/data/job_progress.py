@@ -28,11 +28,11 @@ class Progress:
 
     Args:
         context: Of the job.
-        total: How many there are.
+        total: How many there are; ``None`` where nobody knows yet.
         unit: Of what.
     """
 
-    def __init__(self, context: JobContext, total: int, unit: str) -> None:
+    def __init__(self, context: JobContext, total: int | None, unit: str) -> None:
         self.done = 0
         self._context = context
         self._total = total

@@ -20,7 +20,7 @@ from models.errors import DataInvalid
 
 SPLITS = ("train", "valid", "test")
 SUFFIXES = (".jsonl", ".jsonl.gz")
-FIELDS = "func (text) and target (0 or 1); project, commit_id and idx are used where present"
+FIELDS = "func (text) and target (0 or 1); project, commit_id, idx, source and origin are used where present"
 ESCAPED_BYTES_PER_BYTE = 6
 """A byte of text is at most ``\\u0000`` in JSON."""
 OTHER_FIELDS_BYTES = 1 << 16
@@ -28,6 +28,7 @@ MAX_DETAIL_CHARS = 200
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _READ_BYTES = 1 << 20
 _LIKE_A_LINE = re.compile(r"(idx-)*line-\d+")
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 class RawLine(NamedTuple):
@@ -55,6 +56,8 @@ class RawFunction(NamedTuple):
         project: Empty where unknown.
         commit_id: Empty where unknown.
         has_idx: ``orig_id`` is the row's own.
+        source: Name of the data it comes from, as the row says; empty where it does not.
+        origin: Where that data had it from, such as a collector; empty where unknown.
     """
 
     line: int
@@ -64,6 +67,8 @@ class RawFunction(NamedTuple):
     project: str
     commit_id: str
     has_idx: bool
+    source: str = ""
+    origin: str = ""
 
     @property
     def unique_name(self) -> str:
@@ -183,10 +188,10 @@ def read_function(line: RawLine, max_code_bytes: int) -> RawFunction | Rejection
         line: A line that is not blank.
         max_code_bytes: Longest function accepted.
     """
-    row = _row_of(line)
+    row = read_object(line)
     if isinstance(row, Rejection):
         return row
-    reason = _fault_of_code(row.get("func"), max_code_bytes) or _fault_of_label(row)
+    reason = fault_of_code(row.get("func"), max_code_bytes) or _fault_of_label(row) or _fault_of_source(row)
     if reason is not None:
         return Rejection(line.number, *reason)
     index = row.get("idx")
@@ -198,10 +203,18 @@ def read_function(line: RawLine, max_code_bytes: int) -> RawFunction | Rejection
         project=_text_of(row.get("project")),
         commit_id=_text_of(row.get("commit_id")),
         has_idx=index is not None,
+        source=_text_of(row.get("source")),
+        origin=_text_of(row.get("origin")),
     )
 
 
-def _row_of(line: RawLine) -> dict[str, Any] | Rejection:
+def read_object(line: RawLine, expected: str = FIELDS) -> dict[str, Any] | Rejection:
+    """The JSON object on a line, or why there is none.
+
+    Args:
+        line: A line that is not blank.
+        expected: Fields of the object, for the message.
+    """
     if line.content is None:
         return Rejection(line.number, "line_too_long", f"{line.num_bytes} bytes")
     try:
@@ -209,7 +222,9 @@ def _row_of(line: RawLine) -> dict[str, Any] | Rejection:
     except orjson.JSONDecodeError as error:
         return Rejection(line.number, *_fault_of_line(line.content, error))
     if not isinstance(row, dict):
-        return Rejection(line.number, "not_an_object", f"expected an object with {FIELDS}; found {type(row).__name__}")
+        return Rejection(
+            line.number, "not_an_object", f"expected an object with {expected}; found {type(row).__name__}"
+        )
     return row
 
 
@@ -227,15 +242,22 @@ def _fault_of_line(content: bytes, error: orjson.JSONDecodeError) -> tuple[str, 
     return reason, str(error)[:MAX_DETAIL_CHARS]
 
 
-def _fault_of_code(code: object, max_code_bytes: int) -> tuple[str, str] | None:
+def fault_of_code(code: object, max_code_bytes: int, field: str = "func") -> tuple[str, str] | None:
+    """Reason and detail why a value is no function that can be used; ``None`` where it is one.
+
+    Args:
+        code: What the row holds.
+        max_code_bytes: Longest function accepted.
+        field: Where the row holds it, for the message.
+    """
     if code is None:
-        return "missing_func", "the row has no func"
+        return "missing_func", f"the row has no {field}"
     if not isinstance(code, str):
-        return "missing_func", f"func is no text but {type(code).__name__}"
+        return "missing_func", f"{field} is no text but {type(code).__name__}"
     if not code.strip():
-        return "empty_func", "func holds nothing but white space"
+        return "empty_func", f"{field} holds nothing but white space"
     if "\0" in code:
-        return "nul_byte", f"a NUL character at character {code.index(chr(0))} of func"
+        return "nul_byte", f"a NUL character at character {code.index(chr(0))} of {field}"
     num_bytes = len(code) if code.isascii() else len(code.encode())
     if num_bytes > max_code_bytes:
         return "func_too_long", f"{num_bytes} bytes; max_code_bytes is {max_code_bytes}"
@@ -249,6 +271,14 @@ def _fault_of_label(row: dict[str, Any]) -> tuple[str, str] | None:
     if not isinstance(label, int) or label not in (0, 1):  # a bool, as the hub's copy has it, is an int
         return "foreign_label", f"target must be 0 or 1, found {json.dumps(label)[:MAX_DETAIL_CHARS]}"
     return None
+
+
+def _fault_of_source(row: dict[str, Any]) -> tuple[str, str] | None:
+    source = row.get("source")
+    if source in (None, "") or (isinstance(source, str) and _SOURCE_NAME.fullmatch(source)):
+        return None
+    shown = json.dumps(source)[:MAX_DETAIL_CHARS]
+    return "foreign_source", f"source names the data in ids: letters, digits and ._- only, found {shown}"
 
 
 def _text_of(value: object) -> str:

@@ -32,12 +32,14 @@ class NamedFunction(NamedTuple):
         record_id: Unique among all splits.
         group: Its commit; where none is known, its cluster of near copies (named by one's id), or its own id.
         split: train, valid or test.
+        beside: Further names and values of its metadata.
     """
 
     function: RawFunction
     record_id: str
     group: str
     split: str
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class RecordPlan:
 
     Args:
         tokenizer: Definition of the tokenizer, as JSON.
-        source: Name of the data.
+        source: Name of the data, for rows that do not say theirs.
         max_seq_len: Longest token sequence that is left alone, special tokens included.
         collapse_whitespace: Tokenise with each run of white space as one blank.
         trimming: What is kept of a longer one.
@@ -143,7 +145,8 @@ class RecordMaker:
 
     def _metadata(self, named: NamedFunction, fact: RecordFacts) -> dict[str, Any]:
         return {
-            "source": self.plan.source,
+            "source": named.function.source or self.plan.source,
+            "origin": named.function.origin,
             "split": named.split,
             "orig_id": named.function.orig_id,
             "line": named.function.line,
@@ -157,6 +160,7 @@ class RecordMaker:
             "num_tokens": fact.num_tokens,
             "num_tokens_before_trim": fact.num_tokens_before_trim,
             "trimming": fact.trimming,
+            **dict(named.beside),
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,13 +17,14 @@ class SplitFiles:
 
     Args:
         folder: Where the files are written.
+        splits: Which there are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, splits: Sequence[str] = SPLITS) -> None:
         self._folder = folder
-        self._files = {split: (folder / f"{split}.jsonl").open("wb") for split in SPLITS}
-        self._columns = {split: ColumnWriter(folder) for split in SPLITS}
-        self._sha256 = {split: hashlib.sha256() for split in SPLITS}
+        self._files = {split: (folder / f"{split}.jsonl").open("wb") for split in splits}
+        self._columns = {split: ColumnWriter(folder) for split in splits}
+        self._sha256 = {split: hashlib.sha256() for split in splits}
 
     def __enter__(self) -> SplitFiles:
         return self
@@ -30,7 +32,7 @@ class SplitFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for split in SPLITS:
+        for split in self._files:
             self._files[split].close()
             self._columns[split].close()
 

@@ -29,6 +29,7 @@ class SplitReport:
         self.dropped: Counter[str] = Counter()
         self.labels: Counter[int] = Counter()
         self.projects: Counter[str] = Counter()
+        self.sources: Counter[str] = Counter()
         self.tiers: Counter[str] = Counter()
         self.trimming: Counter[str] = Counter()
         self.call_tokens: Counter[str] = Counter()  # of long functions, by the strategy that keeps them
@@ -48,12 +49,13 @@ class SplitReport:
         self.num_rows += 1
         self.dropped[rejection.reason] += 1
 
-    def accept(self, function: RawFunction) -> None:
-        """Count a row that was taken."""
+    def accept(self, function: RawFunction, default_source: str) -> None:
+        """Count a row that was taken; ``default_source`` is its source where it does not say."""
         self.num_rows += 1
         self.num_without_idx += not function.has_idx
         self.labels[function.label] += 1
         self.projects[function.project or NO_PROJECT] += 1
+        self.sources[function.source or default_source] += 1
 
     def add_records(self, facts: Iterable[RecordFacts]) -> None:
         """Count finished records."""
@@ -115,6 +117,7 @@ class SplitReport:
             "labels": {"0": self.labels[0], "1": self.labels[1]},
             "share_vulnerable": share(self.labels[1], self.num_accepted),
             "projects": dict(sorted(self.projects.items())),
+            "sources": dict(sorted(self.sources.items())),
             "tokens_before_trim": spread_of(self.num_tokens_before_trim),
             "tokens": spread_of(self.num_tokens),
             "share_of_tokens_kept": self.share_of_tokens_kept,

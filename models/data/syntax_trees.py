@@ -206,6 +206,11 @@ def without_directives(content: bytes) -> bytes:
     return _DIRECTIVE.sub(lambda match: _NOT_NEWLINE.sub(b" ", match.group()), content)
 
 
+def directive_spans(content: bytes) -> list[tuple[int, int]]:
+    """Where preprocessor directives begin and end, continued lines included; a comment's lines may look like some."""
+    return [match.span() for match in _DIRECTIVE.finditer(content)]
+
+
 def describe_grammar() -> dict[str, Any]:
     """What the node ids mean, as JSON values: they hold for one version of the grammar."""
     language = Language(tree_sitter_c.language())

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from models.data.duplicates import DuplicateSearch
 from models.data.raw_functions import (
     SPLITS,
+    RawFunction,
     Rejection,
     Survey,
     max_line_bytes,
@@ -61,7 +62,10 @@ class RowSink(NamedTuple):
 def usable_rows(
     settings: PreprocessSettings, survey: Survey, split: str, groups: RowGroups, sink: RowSink
 ) -> Iterator[NamedFunction]:
-    """Rows of a split that become records, each id once; of the first hundred usable ones in a quick test."""
+    """Rows of a split that become records, each id once; of the first hundred usable ones in a quick test.
+
+    An id holds the name of the row's own source, where the row has one: an ``idx`` is unique in its source only.
+    """
     report = sink.report
     seen: set[str] = set()
     for line in read_lines(survey.path, max_line_bytes=max_line_bytes(settings.max_code_bytes)):
@@ -69,24 +73,28 @@ def usable_rows(
             report.num_blank_lines += 1
             continue
         row = read_function(line, settings.max_code_bytes)
-        if not isinstance(row, Rejection) and row.unique_name in seen:
+        record_id = "" if isinstance(row, Rejection) else _id_of(row, settings.source, split)
+        if not isinstance(row, Rejection) and record_id in seen:
             row = Rejection(line.number, "duplicate_id", f"idx {row.orig_id} was used by an earlier row of this file")
         if isinstance(row, Rejection):
             report.reject(row)
             sink.told(row)
             continue
-        seen.add(row.unique_name)
-        record_id = f"{settings.source}-{split}-".upper() + row.unique_name
+        seen.add(record_id)
         group = row.commit_id or groups.clusters.get(record_id, record_id)
         if keeper := groups.split_instead(split, group):
             dropped = Rejection(line.number, f"group_in_{keeper}", f"{keeper} has rows of the group {group}, too")
             report.drop(dropped)
             sink.told(dropped)
         else:
-            report.accept(row)
+            report.accept(row, settings.source)
             yield NamedFunction(row, record_id, group, split)
         if settings.quick_test and report.num_accepted + report.num_dropped == QUICK_TEST_RECORDS:
             return
+
+
+def _id_of(function: RawFunction, source: str, split: str) -> str:
+    return f"{function.source or source}-{split}-".upper() + function.unique_name
 
 
 def find_groups(

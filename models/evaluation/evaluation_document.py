@@ -45,7 +45,7 @@ class Predictions:
 
 
 def read_source(run_path: Path) -> Predictions:
-    """What a predict run, or a training run that scored its own validation, says of its predictions."""
+    """What a predict or fuse run, or a training run that scored its own validation, says of its predictions."""
     result_path = run_path / RESULT_FILE
     numbers = json.loads(result_path.read_bytes()).get("numbers", {}) if result_path.is_file() else {}
     manifest = read_manifest(run_path)

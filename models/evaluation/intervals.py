@@ -12,7 +12,7 @@ metric is not defined (one label only) are left out and counted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,8 @@ from models.evaluation.metrics import (
 )
 
 METHOD = "percentile interval of a cluster bootstrap over groups"
+METRICS = (*METRICS_OF_ANSWERS, *METRICS_OF_SCORES, "brier")
+"""Names of ``metrics.metrics_at``."""
 CHUNK_ENTRIES = 200_000
 """Entries of a temporary array, few enough to stay in a core's cache; how resamples are cut changes no value."""
 
@@ -93,15 +95,24 @@ def draw_resamples(groups: Sequence[str], *, num_resamples: int, seed: int) -> R
 
 
 def resampled_metrics(
-    resamples: Resamples, labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float
+    resamples: Resamples,
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    threshold: float,
+    names: Collection[str] = METRICS,
 ) -> dict[str, Floats]:
-    """``(B,)`` values of every metric of ``metrics.metrics_at``, under the same names."""
-    confusion = resampled_confusion(resamples, labels, predictions_at(probabilities, threshold))
-    return {
-        **{name: metric(confusion) for name, metric in METRICS_OF_ANSWERS.items()},
-        **resampled_ranking_metrics(resamples, ranking_of(labels, probabilities), METRICS_OF_SCORES),
-        "brier": resampled_mean(resamples, squared_errors(labels, probabilities)),
-    }
+    """``(B,)`` values of metrics of ``metrics.metrics_at``, under the same names: of all, or of ``names`` only."""
+    of_answers = {name: metric for name, metric in METRICS_OF_ANSWERS.items() if name in names}
+    of_scores = {name: metric for name, metric in METRICS_OF_SCORES.items() if name in names}
+    found: dict[str, Floats] = {}
+    if of_answers:
+        confusion = resampled_confusion(resamples, labels, predictions_at(probabilities, threshold))
+        found |= {name: metric(confusion) for name, metric in of_answers.items()}
+    if of_scores:
+        found |= resampled_ranking_metrics(resamples, ranking_of(labels, probabilities), of_scores)
+    if "brier" in names:
+        found["brier"] = resampled_mean(resamples, squared_errors(labels, probabilities))
+    return found
 
 
 def resampled_confusion(resamples: Resamples, labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Confusion:

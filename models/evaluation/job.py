@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.errors import DataInvalid, Interrupted, SettingsInvalid
+from models.errors import Interrupted, SettingsInvalid
 from models.evaluation.baselines import Baseline, fit_baselines
 from models.evaluation.decisions import CHOOSES, Settled, settle
 from models.evaluation.evaluation_document import Predictions, describe_evaluation, describe_set, read_source
+from models.evaluation.finished_predictions import verify_if_finished
 from models.evaluation.measuring import (
     MAX_MODELS_COMPARED,
     Measuring,
@@ -28,14 +29,14 @@ from models.evaluation.measuring import (
     resamples_to_show,
 )
 from models.evaluation.metrics import Floats
-from models.evaluation.record_sets import FINDINGS, SMALL_SET, WORDS, kind_of, set_of, sets_of_test
+from models.evaluation.record_sets import FINDINGS, SMALL_SET, WORDS, both_labels, kind_of, set_of, sets_of_test
 from models.evaluation.records import SplitRecords, read_probabilities, read_split
+from models.evaluation.sealed_test import open_for_baselines
 from models.jobs.contract import JobContext, JobResult
-from models.jobs.keys import run_key, sha256_of
+from models.jobs.keys import run_key
 from models.settings.evaluate import EvaluateSettings
 from models.store.filesystem import LocalFilesystem, write_synced
 from models.store.manifest import digest_file
-from models.store.openings import append_opening
 
 EVALUATION_FILE = "evaluation.json"
 SET_FILE = "evaluation_metadata.json"
@@ -49,18 +50,20 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
 
     Raises:
         SettingsInvalid: No predictions, or a model has a name that cannot be used. Not retried.
-        DataInvalid: Records and predictions do not belong together, a set has one label only, or the ranking that
-            froze the thresholds is not as it was written. Not retried.
+        DataInvalid: Predictions are not as their run wrote them, records and predictions do not belong together, a set
+            has one label only, or the ranking that froze the thresholds is not as it was written. Not retried.
         StoreUnavailable: The opening of the test split could not be logged; it stays closed. Retried.
         Interrupted: Asked to stop; nothing was written. Retried.
     """
     started = time.monotonic()
     _announce(context, "load")
-    train, valid = (_both_labels(read_split(settings.data / f"{split}.jsonl")) for split in ("train", "valid"))
+    train, valid = (both_labels(read_split(settings.data / f"{split}.jsonl")) for split in ("train", "valid"))
     if not settings.predictions:
         raise SettingsInvalid("predictions: name at least one finished predict run")
     if train.are_findings:
         _refuse_names_of_no_folder(settings)
+    for path in settings.predictions.values():
+        verify_if_finished(path)
     scores = {
         model: read_probabilities(path / "predictions_valid.jsonl", valid)
         for model, path in settings.predictions.items()
@@ -84,7 +87,7 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
             model: read_probabilities(settings.predictions[model] / "predictions_test.jsonl", test) for model in opened
         } | {baseline.name: baseline.scorer(test) for baseline in baselines}
         row_of = {record_id: row for row, record_id in enumerate(test.ids)}
-        sets = {split: _both_labels(records, split) for split, records in sets_of_test(test).items()}
+        sets = {split: both_labels(records, split) for split, records in sets_of_test(test).items()}
         for split, records in sets.items():
             _announce(context, f"measure {split}")
             rows = [row_of[record_id] for record_id in records.ids]
@@ -117,21 +120,16 @@ def _open_test(
     settings: EvaluateSettings, context: JobContext, opened: Sequence[str], baselines: Sequence[Baseline]
 ) -> SplitRecords:
     """Log that the baselines see the test split, then read it."""
-    path = settings.data / "test.jsonl"
-    train_sha256 = digest_file(settings.data / "train.jsonl").sha256
-    append_opening(
-        context.openings_log,
-        # Baselines have no weights on disk: what they were fitted from names them.
-        model_sha256=sha256_of(
-            {"baselines": [b.name for b in baselines], "seed": settings.seed, "train": train_sha256}
-        ),
-        data_sha256=digest_file(path).sha256,
-        split="test",
-        purpose=f"baselines ({', '.join(b.name for b in baselines)}) beside {', '.join(opened)}",
-        run_key=run_key(settings),
-        attempt=context.attempt,
+    test = open_for_baselines(
+        settings.data / "test.jsonl",
+        context,
+        baselines,
+        key=run_key(settings),
+        train_path=settings.data / "train.jsonl",
+        seed=settings.seed,
+        beside=opened,
     )
-    return _both_labels(read_split(path))
+    return both_labels(test)
 
 
 def _measure(
@@ -208,15 +206,6 @@ def _numbers(evaluation: dict[str, Any]) -> dict[str, Any]:
     }
     values = {name: threshold["value"] for name, threshold in evaluation["thresholds"].items()}
     return {"test_opened": evaluation["test_opened"], "thresholds": values, "metrics": headline}
-
-
-def _both_labels(records: SplitRecords, split: str = "") -> SplitRecords:
-    if len(set(records.labels.tolist())) == 1:
-        which = f"every record of {split}" if split else "every record"
-        raise DataInvalid(
-            records.path, f"{which} has label {records.labels[0]}; ranking metrics and thresholds need both labels"
-        )
-    return records
 
 
 def _refuse_shared_names(settings: EvaluateSettings, baselines: Sequence[Baseline]) -> None:

@@ -45,6 +45,20 @@ def sets_of_test(test: SplitRecords) -> dict[str, SplitRecords]:
     return {"test": test.only(combined), **by_technology}
 
 
+def both_labels(records: SplitRecords, split: str = "") -> SplitRecords:
+    """The records, if both labels are among them; ``split`` names them in the message.
+
+    Raises:
+        DataInvalid: Every label is the same. Not retried.
+    """
+    if len(set(records.labels.tolist())) == 1:
+        which = f"every record of {split}" if split else "every record"
+        raise DataInvalid(
+            records.path, f"{which} has label {records.labels[0]}; ranking metrics and thresholds need both labels"
+        )
+    return records
+
+
 def set_of(split: str) -> str:
     """A split of findings as its folder is called: ``test`` is ``combined``, ``test_chef`` is ``chef``."""
     return "combined" if split == "test" else split.removeprefix("test_")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from models.errors import DataInvalid
 from models.evaluation.metrics import Floats
 
-CATEGORIES = ("project", "smell", "technology", "in_combined")
+CATEGORIES = ("project", "smell", "technology", "in_combined", "source", "origin")
 """Keys of a record's metadata by which records are sorted."""
 
 
@@ -34,7 +34,8 @@ class SplitRecords:
         groups: ``N`` commits of functions, or files of findings; the record's own id where none is known.
         codes: ``N`` raw texts.
         categories: What each record is sorted by, by name: ``N`` values, empty where none is known. Always ``project``;
-            of findings also ``smell``, ``technology`` and ``in_combined`` (``true`` or ``false``).
+            of findings also ``smell``, ``technology`` and ``in_combined`` (``true`` or ``false``). ``source`` and
+            ``origin`` say where a record was collected; they are for reports, never features.
     """
 
     path: Path

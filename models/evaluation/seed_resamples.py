@@ -1,18 +1,19 @@
-"""F1 of configurations over files and seeds: its value, its resamples, and the seed that stands for a configuration.
+"""Metrics of configurations over files and seeds: values, resamples, and the seed that stands for a configuration.
 
 Seeds are replicates: a configuration's score is the mean over its seeds, and a resample draws files and seeds anew,
-the same draw for every configuration, so that differences are paired.
+the same draw for every configuration, so that differences are paired. F1 of many configurations has a way of its own,
+which shares what they have in common; any other metric is resampled seed by seed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.intervals import Resamples, resampled_totals
+from models.evaluation.intervals import METRICS, Resamples, resampled_metrics, resampled_totals
 from models.evaluation.metrics import Confusion, Floats, f1
 
 Answers = npt.NDArray[np.bool_] | npt.NDArray[np.integer]
@@ -61,21 +62,55 @@ def resampled_mean_f1(
     Raises:
         ValueError: There are fewer than two files, so that nothing can be resampled.
     """
-    if resamples.num_groups < 2:
-        raise ValueError(f"resampling needs records of at least two files, got {resamples.num_groups}")
+    _refuse_one_group(resamples)
     truth = np.asarray(labels) == 1
     positives = resampled_totals(resamples, _per_group(resamples, truth[None]))
-    shares = {
-        num_seeds: seed_shares(num_seeds, num_resamples=len(resamples.counts), seed=seed)
-        for num_seeds in {len(own) for own in predictions}
-    }
     columns = []
     for own in predictions:
         called = np.equal(own, 1)
         counted = resampled_totals(resamples, _per_group(resamples, np.concatenate([called & truth, called])))
         by_seed = _f1(positives, *np.split(counted, 2, axis=1))
-        columns.append(np.einsum("bs,bs->b", by_seed, shares[len(called)]))
+        columns.append(resampled_mean_over_seeds(by_seed, seed=seed))
     return np.stack(columns, axis=-1)
+
+
+def resampled_metrics_by_seed(
+    resamples: Resamples,
+    labels: npt.ArrayLike,
+    probabilities: Floats,
+    thresholds: Floats,
+    names: Collection[str] = METRICS,
+) -> dict[str, Floats]:
+    """``(B, S)`` values of metrics, by name: of each seed on the files that a resample drew.
+
+    Args:
+        resamples: ``B`` draws of files.
+        labels: ``(N,)``, 0 or 1.
+        probabilities: ``(S, N)`` of label 1, one row a seed.
+        thresholds: ``(S,)`` of each seed.
+        names: Which metrics.
+
+    Raises:
+        ValueError: There are fewer than two files, so that nothing can be resampled.
+    """
+    _refuse_one_group(resamples)
+    by_seed = [
+        resampled_metrics(resamples, labels, scores, threshold, names)
+        for scores, threshold in zip(probabilities, thresholds.tolist(), strict=True)
+    ]
+    return {name: np.stack([values[name] for values in by_seed], axis=-1) for name in by_seed[0]}
+
+
+def resampled_mean_over_seeds(by_seed: Floats, *, seed: int) -> Floats:
+    """``(B,)`` means over the seeds that each resample draws.
+
+    Args:
+        by_seed: ``(B, S)`` values of each seed on each resample; with equally many seeds and resamples the draw is the
+            same, so that column by column equal ones are paired.
+        seed: Seed of the draw of seeds.
+    """
+    shares = seed_shares(by_seed.shape[1], num_resamples=len(by_seed), seed=seed)
+    return np.asarray(np.einsum("bs,bs->b", by_seed, shares))
 
 
 def seed_shares(num_seeds: int, *, num_resamples: int, seed: int) -> Floats:
@@ -104,6 +139,11 @@ def median_seed(f1_by_seed: Mapping[int, float]) -> int:
         raise ValueError(f"a median needs the F1 of at least one seed, got {dict(f1_by_seed)}")
     median = values[(len(values) - 1) // 2]
     return min(seed for seed, value in f1_by_seed.items() if value == median)
+
+
+def _refuse_one_group(resamples: Resamples) -> None:
+    if resamples.num_groups < 2:
+        raise ValueError(f"resampling needs records of at least two files, got {resamples.num_groups}")
 
 
 def _sizes(marks: npt.NDArray[np.bool_]) -> Floats:

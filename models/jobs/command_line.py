@@ -16,23 +16,37 @@ from models.jobs.layout import plan_run, read_result
 from models.jobs.ranks import RetoldRanks
 from models.jobs.registry import OBJECTIVE_MODULES
 from models.jobs.stopping import StopSignal
+from models.settings.audit import AuditSettings
+from models.settings.collect import CollectSettings
 from models.settings.command_line import parse_command
+from models.settings.compare import CompareSettings
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import INCIDENTAL, Settings
 from models.settings.findings import FindingsSettings
 from models.settings.flags import member_models
+from models.settings.folds import FoldsSettings
+from models.settings.fuse import FuseSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.probe import ProbeSettings
 from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
+from models.settings.weigh import WeighSettings
 
 SETTINGS_CLASSES: dict[str, type[Settings]] = {
+    "collect": CollectSettings,
     "preprocess": PreprocessSettings,
     "findings": FindingsSettings,
+    "audit": AuditSettings,
+    "folds": FoldsSettings,
     "train": TrainSettings,
+    "probe": ProbeSettings,
     "predict": PredictSettings,
+    "weigh": WeighSettings,
+    "fuse": FuseSettings,
     "rank": RankSettings,
     "evaluate": EvaluateSettings,
+    "compare": CompareSettings,
 }
 TRAIN_ALIASES = {
     "epochs": "model.epochs",

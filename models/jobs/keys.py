@@ -64,12 +64,21 @@ def build_settings(settings: Settings) -> dict[str, Any]:
 
 
 def input_digests(settings: Settings) -> dict[str, Any]:
-    """Digests of all inputs by field name, for the record."""
-    return {
-        name: _digests(value, name)
-        for name, field, value in _fields(settings)
-        if role_of(field) == "input" and value is not None
-    }
+    """Digests of all inputs by field name, those inside nested settings too, for the record."""
+    found = {name: _digests_inside(value, name, role_of(field)) for name, field, value in _fields(settings)}
+    return {name: digests for name, digests in found.items() if digests is not None}
+
+
+def _digests_inside(value: Any, name: str, role: str) -> Any:
+    """Of an input its digests; of settings, or a mapping of settings, those of their inputs; else ``None``."""
+    if role == "input":
+        return None if value is None else _digests(value, name)
+    if isinstance(value, Settings):
+        return input_digests(value) or None
+    if isinstance(value, Mapping):
+        inside = {str(key): _digests_inside(item, f"{name}.{key}", role) for key, item in value.items()}
+        return {key: digests for key, digests in inside.items() if digests is not None} or None
+    return None
 
 
 def content_digest(path: Path) -> str:
@@ -91,15 +100,30 @@ def content_digest(path: Path) -> str:
     return sha256_of({p.relative_to(path).as_posix(): digest_file(p).sha256 for p in files})
 
 
-def missing_inputs(settings: Settings, prefix: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Inputs that are named and not there, by field: an earlier job of a flow makes them."""
-    found: dict[str, Path] = {}
+def missing_inputs(settings: Settings) -> dict[str, Path]:
+    """Inputs that are named and not there, by channel: an earlier job of a flow makes them."""
+    return {"-".join(field): path for field, path in missing_paths(settings).items()}
+
+
+def missing_paths(settings: Settings, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], Path]:
+    """The same by field, from the settings down."""
+    found: dict[tuple[str, ...], Path] = {}
     for name, field, value in _fields(settings):
-        if isinstance(value, Settings):
-            found |= missing_inputs(value, (*prefix, name))
-        elif role_of(field) == "input" and isinstance(value, Path) and not value.exists():
-            found["-".join((*prefix, name))] = value
+        found |= _missing(value, (*prefix, name), is_input=role_of(field) == "input")
     return found
+
+
+def _missing(value: Any, name: tuple[str, ...], *, is_input: bool) -> dict[tuple[str, ...], Path]:
+    """Those of a field's value, inside mappings, tuples and settings too."""
+    if isinstance(value, Settings):
+        return missing_paths(value, name)
+    if isinstance(value, Mapping):
+        parts = [_missing(item, (*name, str(key)), is_input=is_input) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [_missing(item, (*name, str(at)), is_input=is_input) for at, item in enumerate(value)]
+    else:
+        return {name: value} if is_input and isinstance(value, Path) and not value.exists() else {}
+    return {key: path for part in parts for key, path in part.items()}
 
 
 def role_of(field: Any) -> str:

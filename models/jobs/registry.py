@@ -14,26 +14,52 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from models.errors import SettingsInvalid
 from models.jobs.contract import JobContext, JobResult
+from models.settings.audit import AuditSettings
+from models.settings.collect import CollectSettings
+from models.settings.compare import CompareSettings
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import Settings
 from models.settings.findings import FindingsSettings
+from models.settings.folds import FoldsSettings
+from models.settings.fuse import FuseSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.probe import ProbeSettings
 from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
+from models.settings.weigh import WeighSettings
 
 JobSettings = Annotated[
-    PreprocessSettings | FindingsSettings | TrainSettings | PredictSettings | RankSettings | EvaluateSettings,
+    CollectSettings
+    | PreprocessSettings
+    | FindingsSettings
+    | AuditSettings
+    | FoldsSettings
+    | TrainSettings
+    | ProbeSettings
+    | PredictSettings
+    | WeighSettings
+    | FuseSettings
+    | RankSettings
+    | EvaluateSettings
+    | CompareSettings,
     Field(discriminator="kind"),
 ]
 
 ENTRY_MODULES = {
+    "collect": "models.data.collecting",
     "preprocess": "models.data.preprocessing",
     "findings": "models.data.findings_preprocessing",
+    "audit": "models.evaluation.audit.job",
+    "folds": "models.data.folds",
     "train": "models.training.job",
+    "probe": "models.data.probing",
     "predict": "models.training.prediction",
+    "weigh": "models.evaluation.out_of_fold.weighing_job",
+    "fuse": "models.evaluation.out_of_fold.fusion_job",
     "rank": "models.evaluation.ranking_job",
     "evaluate": "models.evaluation.job",
+    "compare": "models.evaluation.comparison.job",
 }
 
 OBJECTIVE_MODULES = {

@@ -187,8 +187,10 @@ def _add_flag(group: Any, table: FlagTable, given: GivenFlags, flag: Flag) -> No
 
 def _help_text(table: FlagTable, flag: Flag) -> str:
     variables = [name for name, owner in table.environment.items() if owner is flag]
+    needed = f"required for kind {' and '.join(flag.needed_by)}" if flag.needed_by else "required"
     facts = [
-        "required" if flag.default is None else f"default: {flag.default}",
+        needed if flag.default is None else f"default: {flag.default}",
+        f"fields: {', '.join(flag.entry_fields)}" if flag.entry_fields else "",
         flag.bounds,
         f"off by {negated(flag.name)}" if flag.is_bool and flag.default == "on" else "",
         f"environment: {', '.join(variables)}" if variables else "",

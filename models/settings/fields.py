@@ -63,6 +63,6 @@ class Settings(BaseModel):
 
 
 def fields_for_people(settings_class: type[BaseModel]) -> list[str]:
-    """Names of the fields in the order forms and help show them: what decides first, places and intervals last."""
+    """Names of the fields as forms and help show them: what must be said first, places and intervals last."""
     fields = settings_class.model_fields
-    return sorted(fields, key=lambda name: INCIDENTAL in fields[name].metadata)
+    return sorted(fields, key=lambda name: (INCIDENTAL in fields[name].metadata, not fields[name].is_required()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -34,6 +34,7 @@ class Flag:
         default: Default as shown to people; ``None`` when the field must be given.
         bounds: Bounds as shown to people, such as ``> 0``.
         hidden: Accepted, but not worth a line of help (constants, whole nested models).
+        needed_by: Kinds of the holding model that need the field, where others do not have it.
     """
 
     path: tuple[str, ...]
@@ -42,6 +43,7 @@ class Flag:
     default: str | None
     bounds: str
     hidden: bool = False
+    needed_by: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -69,6 +71,12 @@ class Flag:
         return any(is_sequence(member) or is_mapping(member) for member in union_members(self.annotation)) or bool(
             member_models(self.annotation)
         )
+
+    @property
+    def entry_fields(self) -> tuple[str, ...]:
+        """Names of what can be said of each entry, where the value is a mapping of settings."""
+        models = [model for member in union_members(self.annotation) for model in mapped_models(member)]
+        return tuple(dict.fromkeys(name for model in models for name in fields_for_people(model)))
 
     @property
     def metavar(self) -> str:
@@ -118,7 +126,8 @@ def decode(flag: Flag, texts: Sequence[str]) -> Any:
     if member_models(flag.annotation) or any(is_mapping(member) for member in union_members(flag.annotation)):
         merged: dict[str, Any] = {}
         for text in texts:
-            merged.update(_mapping_of(text, pairs=not member_models(flag.annotation)))
+            pairs = not member_models(flag.annotation)
+            merged.update(_mapping_of(text, pairs=pairs, of_models=bool(flag.entry_fields)))
         return merged
     return [item for text in texts for item in _items_of(text)]
 
@@ -201,7 +210,17 @@ def _flags_of(
             hidden=(bool(models) and type(None) not in union_members(info.annotation)) or _is_constant(info),
         )
         for model in models:
-            yield from _flags_of(model, path, value if isinstance(value, model) else None, (*above, model))
+            others = [other for other in models if other is not model]
+            for flag in _flags_of(model, path, value if isinstance(value, model) else None, (*above, model)):
+                yield replace(flag, needed_by=_needed_by(flag, model, others)) if flag.group == path else flag
+
+
+def _needed_by(flag: Flag, model: type[BaseModel], others: Sequence[type[BaseModel]]) -> tuple[str, ...]:
+    """The kind of the model, where a field of it must be given that another member of its union lacks."""
+    if flag.default is not None or all(flag.path[-1] in other.model_fields for other in others):
+        return ()
+    kind = model.model_fields.get("kind")
+    return tuple(map(str, literal_values(kind.annotation))) if kind is not None else ()
 
 
 def _merge(first: Flag, second: Flag) -> Flag:
@@ -215,6 +234,7 @@ def _merge(first: Flag, second: Flag) -> Flag:
         default=" or ".join(defaults) or None,
         bounds=first.bounds if first.bounds == second.bounds else "",
         hidden=first.hidden and second.hidden and first.annotation == second.annotation,
+        needed_by=tuple(dict.fromkeys((*first.needed_by, *second.needed_by))),
     )
 
 
@@ -249,7 +269,7 @@ def _shown_bounds(info: FieldInfo) -> str:
 
 def _type_word(member: Any) -> str:
     if is_mapping(member):
-        return "NAME=VALUE"
+        return "NAME=JSON" if mapped_models(member) else "NAME=VALUE"
     if is_sequence(member):
         inner = [arg for arg in get_args(member) if arg is not Ellipsis]
         choices = literal_values(inner[0]) if inner else ()
@@ -266,7 +286,7 @@ def _literal_of(annotation: Any, text: str) -> Any:
     return next((value for value in literal_values(annotation) if str(value) == text), text)
 
 
-def _mapping_of(text: str, *, pairs: bool) -> dict[str, Any]:
+def _mapping_of(text: str, *, pairs: bool, of_models: bool) -> dict[str, Any]:
     if text.startswith("{"):
         return dict(_json_of(text, dict))
     if not text:
@@ -274,7 +294,7 @@ def _mapping_of(text: str, *, pairs: bool) -> dict[str, Any]:
     if not pairs or "=" not in text:
         raise ValueError("expected NAME=VALUE or a JSON object" if pairs else "expected a JSON object")
     name, _, value = text.partition("=")
-    return {name: value}
+    return {name: _json_of(value, dict) if of_models and value.startswith("{") else value}
 
 
 def _items_of(text: str) -> list[Any]:

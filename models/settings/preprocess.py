@@ -14,17 +14,9 @@ TrimmingStrategy = Literal["window", "head", "head_tail", "whole"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class PreprocessSettings(Tokenizing):
-    """Turn a folder of raw functions into records, one file per split."""
+class RecordMaking(Tokenizing):
+    """How a function becomes a record, whatever folder it comes from."""
 
-    kind: Literal["preprocess"] = "preprocess"
-    data: InputPath
-    """Folder with train, valid and test as .jsonl or .jsonl.gz (fields func, target, project, commit_id, idx)."""
-    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "codexglue"
-    """Name written into each record's metadata and, in capitals, into its id."""
-    splits: Literal["given", "by_group"] = "given"
-    """Rows of one commit (or cluster of near copies, where none is known): left in the splits they come in and warned
-    about, or kept by the last of train, valid and test that has any, and dropped from the others."""
     collapse_whitespace: bool = True
     """Tokenise with runs of whitespace as one blank; offsets still index the raw code, and the parser sees raw code."""
     trimming: TrimmingStrategy = "window"
@@ -47,3 +39,16 @@ class PreprocessSettings(Tokenizing):
     """Only the first 100 usable records of each split (recorded)."""
     num_workers: Annotated[NonNegativeInt, INCIDENTAL] = 0
     """Worker processes; 0: one per core [processes]."""
+
+
+class PreprocessSettings(RecordMaking):
+    """Turn a folder of raw functions into records, one file per split."""
+
+    kind: Literal["preprocess"] = "preprocess"
+    data: InputPath
+    """Folder with train, valid and test as .jsonl or .jsonl.gz (fields func, target, project, commit_id, idx)."""
+    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "codexglue"
+    """Name written into each record's metadata and, in capitals, into its id."""
+    splits: Literal["given", "by_group"] = "given"
+    """Rows of one commit (or cluster of near copies, where none is known): left in the splits they come in and warned
+    about, or kept by the last of train, valid and test that has any, and dropped from the others."""

@@ -56,7 +56,14 @@ class TrainSettings(Settings):
     tokenizer: InputPath | None = None
     """Folder of the tokenizer that made the records, for models that read tokens; empty: the one beside train_data."""
     weights: InputPath | None = None
-    """Weight of each training record in the loss: a .jsonl of id and weight; empty: all the same."""
+    """Weight of each training record: a .jsonl of id and weight; empty: all the same."""
+    weighting: Literal["loss", "sampling"] = "loss"
+    """What a weight does: multiply the record's loss, relative to the others of its step (a step is divided by its own
+    total weight), or say how often the record is drawn (with replacement)."""
+    folds: InputPath | None = None
+    """Directory of a finished folds run, to leave one fold of training out; empty: all records are learnt from."""
+    left_out_fold: NonNegativeInt | None = None
+    """The fold that is left out; together with folds."""
     model: ModelSettings = GnnSettings()
     """Kind of model, its architecture and its optimisation."""
     seed: NonNegativeInt = 42
@@ -69,6 +76,18 @@ class TrainSettings(Settings):
     """When progress is saved."""
     log_every_seconds: Annotated[NonNegativeFloat, INCIDENTAL] = 2.0
     """Least time between two step events [s]."""
+
+    @model_validator(mode="after")
+    def _folds_with_the_one_left_out(self) -> TrainSettings:
+        if (self.folds is None) != (self.left_out_fold is None):
+            raise ValueError("folds and left_out_fold belong together: give the folds run and the fold to leave out")
+        return self
+
+    @model_validator(mode="after")
+    def _sampling_by_weights(self) -> TrainSettings:
+        if self.weighting == "sampling" and self.weights is None:
+            raise ValueError("weighting: sampling draws records by their weights; give weights, or weighting loss")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -97,10 +97,24 @@ def read_pointer(store: ObjectStore, name: str) -> PointerTarget:
         ObjectCorrupt: It is damaged, or another pointer's content. Not retried.
         StoreUnavailable: The store does not answer. Retried.
     """
+    target = find_pointer(store, name)
+    if target is None:
+        raise SettingsInvalid(f"no pointer {name} in this run root: {_how_to_get(name)}{_others(store)}")
+    return target
+
+
+def find_pointer(store: ObjectStore, name: str) -> PointerTarget | None:
+    """What a pointer names now; ``None``: nobody has moved it yet.
+
+    Raises:
+        SettingsInvalid: That is no name of a pointer. Not retried.
+        ObjectCorrupt: It is damaged, or another pointer's content. Not retried.
+        StoreUnavailable: The store does not answer. Retried.
+    """
     key = _key(name)
     found = _get(store, key)
     if found is None:
-        raise SettingsInvalid(f"no pointer {name} in this run root: {_how_to_get(name)}{_others(store)}")
+        return None
     body = unseal(key, found.content)
     if body.get("name") != name:
         raise ObjectCorrupt(key, f"the pointer {name}", f"the pointer {body.get('name')}")

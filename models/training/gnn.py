@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models.data.columnar import RecordTable, open_records
-from models.data.graph_batches import NUM_EDGE_TYPES, GraphStore
+from models.data.graph_batches import NUM_EDGE_TYPES, GraphBatch, GraphStore
 from models.data.graph_statistics import FLOAT_BYTES, FUSED_KEPT_BYTES, PLAIN_KEPT_BYTES, recommended_batch_size
 from models.errors import DataInvalid
 from models.jobs.contract import JobContext
@@ -23,7 +23,7 @@ from models.training import state
 from models.training.classification import Classification
 from models.training.memory import device_memory_bytes
 from models.training.objective import Story
-from models.training.order import Indices, cut_by_sum
+from models.training.order import Indices, cut_by_sum, first_rows
 from models.training.schedule import Plateau, Schedule
 
 WEIGHTS_FILE = "best_model.safetensors"
@@ -31,26 +31,35 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {"gcn": GraphClassifier, "typed": Ty
 
 
 class GraphExamples:
-    """Graphs and labels of one file.
+    """Graphs and labels of records of one file.
 
     Args:
         table: The records.
-        limit: Only the first so many.
-        with_relations: Also keep typed adjacency.
+        graphs: All their graphs.
+        rows: Which of them, and in which order.
     """
 
-    def __init__(self, table: RecordTable, *, limit: int | None, with_relations: bool) -> None:
-        count = len(table) if limit is None else min(limit, len(table))
-        self.ids = table.ids[:count]
-        self.groups = table.groups[:count]
-        self.labels: npt.NDArray[np.int8] = np.asarray(table.labels[:count])
-        self.weights: npt.NDArray[np.float64] = np.ones(count)
-        self.graphs = GraphStore(table, with_relations=with_relations)
-        self.sizes: npt.NDArray[np.int64] = self.graphs.num_nodes[:count]
-        self.num_edges: npt.NDArray[np.int64] = np.diff(np.asarray(table.edge_ptr))[:count]
+    def __init__(self, table: RecordTable, graphs: GraphStore, rows: Indices) -> None:
+        self._table = table
+        self._graphs = graphs
+        self._rows = rows
+        self.ids = [table.ids[row] for row in rows.tolist()]
+        self.groups = [table.groups[row] for row in rows.tolist()]
+        self.labels: npt.NDArray[np.int8] = np.asarray(table.labels)[rows]
+        self.weights: npt.NDArray[np.float64] = np.ones(len(rows))
+        self.sizes: npt.NDArray[np.int64] = graphs.num_nodes[rows]
+        self.num_edges: npt.NDArray[np.int64] = np.diff(np.asarray(table.edge_ptr))[rows]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def only(self, rows: Indices) -> GraphExamples:
+        """Some of the records; the graphs are shared."""
+        return GraphExamples(self._table, self._graphs, self._rows[rows])
+
+    def batch(self, records: Indices) -> GraphBatch:
+        """The graphs of ``records``, in that order."""
+        return self._graphs.batch(self._rows[records])
 
     def cost(self, records: Indices) -> int:
         """Nodes of a micro-batch."""
@@ -117,7 +126,8 @@ class GraphObjective(Classification[GraphExamples]):
         largest = int(np.max(table.node_ids, initial=0))
         if largest >= self.settings.vocab_size:
             raise DataInvalid(path, f"node id {largest} is beyond model.vocab_size={self.settings.vocab_size}")
-        return GraphExamples(table, limit=limit, with_relations=self.settings.architecture == "typed")
+        graphs = GraphStore(table, with_relations=self.settings.architecture == "typed")
+        return GraphExamples(table, graphs, first_rows(len(table), limit))
 
     def resolve(self, settings: GnnSettings, examples: GraphExamples, device: str) -> GnnSettings:
         """``batch_size`` lowered to what the memory model recommends, where ``auto_batch_size`` asks for it."""
@@ -151,7 +161,7 @@ class GraphObjective(Classification[GraphExamples]):
 
     def logits(self, examples: GraphExamples, records: Indices) -> Tensor:
         """``(len(records), 2)``."""
-        logits: Tensor = self.model(examples.graphs.batch(records).to(self.device))
+        logits: Tensor = self.model(examples.batch(records).to(self.device))
         return logits
 
 

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import distributed, nn
 
-from models.data.sample_weights import read_weights
 from models.errors import DataInvalid, MemoryExhausted
 from models.jobs.compute import resolved_compute
 from models.jobs.contract import PROGRESS_FILE, JobContext, JobResult
@@ -35,6 +35,7 @@ from models.training.scoring import open_sealed, write_predictions
 from models.training.seeding import derived_seed, seed_everything
 from models.training.state import Position
 from models.training.trainer import NUM_EXTRA, Pace, Trainer
+from models.training.training_records import learnt_from
 
 HISTORY_FILE = "history.json"
 QUICK_TEST_RECORDS = 100
@@ -81,11 +82,11 @@ def assemble(
     limit = QUICK_TEST_RECORDS if settings.quick_test else None
     seed_everything(derived_seed(settings.seed, "initialisation"))
     objective = objective_class.untrained(settings, context)
-    train = objective.load(settings.train_data, limit=limit)
+    loaded = objective.load(settings.train_data, limit=limit)
     val = objective.load(settings.val_data, limit=limit)
-    _refuse_overlap(settings, train, val)
-    if settings.weights is not None:
-        train.weights = read_weights(settings.weights, train.ids)
+    _refuse_overlap(settings, loaded, val)
+    learnt = learnt_from(settings, loaded)
+    train = learnt.examples
     objective.model.to(accelerator.device)
     model_settings = objective.resolve(settings.model, train, accelerator.device.type)
     if settings.quick_test:
@@ -100,6 +101,7 @@ def assemble(
         settings=model_settings,
         seed=settings.seed,
         train=train,
+        draw_weights=learnt.draw_weights,
         val=val,
         stateful=stateful,
         gradients=FlatGradients(objective.model.parameters(), num_extra=NUM_EXTRA),
@@ -115,6 +117,7 @@ def assemble(
         context=context,
         pace=Pace(settings.log_every_seconds),
         position=Position(batch_size=model_settings.batch_size, micro_budget=objective.budget),
+        told_of_records=learnt.numbers,
     )
 
 
@@ -158,6 +161,8 @@ def probe_memory(trainer: Trainer) -> None:
         MemoryExhausted: not even one record at a time fits, on this rank or another. Not retried.
     """
     worst = largest_records(trainer.train, trainer.position.batch_size)
+    if trainer.draw_weights is not None:
+        worst = np.full_like(worst, worst[0])  # the largest may be drawn again and again
     random_states = state.rng_to_bytes()
     # What the optimiser will keep for each parameter from the first step on.
     kept = [torch.empty_like(p) for p in trainer.gradients.parameters for _ in range(TENSORS_KEPT_BY_ADAMW)]
@@ -269,6 +274,7 @@ def _numbers(settings: TrainSettings, position: Position, trainer: Trainer) -> d
         "halvings": position.halvings,
         "num_skipped_steps": position.num_skipped_steps,
         "num_train": len(trainer.train),
+        **trainer.told_of_records,
         "num_val": len(trainer.val),
         "num_parameters": sum(p.numel() for p in trainer.stateful.model.parameters()),
         "quick_test": settings.quick_test,

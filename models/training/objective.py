@@ -46,6 +46,10 @@ class Examples(Protocol):
         """Number of records."""
         ...
 
+    def only(self, rows: Indices) -> Self:
+        """Some of the records, in the order of ``rows``; what is large is shared, not copied."""
+        ...
+
     def cost(self, records: Indices) -> int:
         """What a micro-batch of ``records`` takes of a budget (nodes, padded tokens)."""
         ...

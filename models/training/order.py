@@ -12,6 +12,7 @@ import numpy.typing as npt
 from models.training.seeding import derived_seed
 
 Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 MICRO_BATCH_TOLL = 128
 """What one more micro-batch costs, in padded tokens: starting all kernels once more."""
@@ -19,10 +20,25 @@ LONGEST_CUT = 256
 """Records that are cut together at most; more (scoring a split) are cut in runs of so many."""
 
 
-def epoch_order(num_records: int, *, seed: int, epoch: int) -> Indices:
-    """A permutation of all records."""
+def epoch_order(num_records: int, *, seed: int, epoch: int, draw_weights: Floats | None = None) -> Indices:
+    """A permutation of all records; with ``draw_weights`` as many draws, with replacement and in proportion to them.
+
+    Args:
+        num_records: Records there are, and steps of an epoch are cut from.
+        seed: Base seed.
+        epoch: Counted from 0.
+        draw_weights: ``(num_records,)`` of at least 0, not all 0; a record of weight 0 is never drawn.
+    """
     generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "order", epoch)))
-    return generator.permutation(num_records).astype(np.int64)
+    if draw_weights is None:
+        return generator.permutation(num_records).astype(np.int64)
+    shares = draw_weights / draw_weights.max()  # huge weights must not add up to infinity
+    return generator.choice(num_records, size=num_records, p=shares / shares.sum()).astype(np.int64)
+
+
+def first_rows(num_records: int, limit: int | None) -> Indices:
+    """The numbers of all records, or of the first ``limit``."""
+    return np.arange(num_records if limit is None else min(limit, num_records), dtype=np.int64)
 
 
 def num_steps_in_epoch(num_records: int, batch_size: int) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -17,10 +18,20 @@ from models.store.openings import append_opening
 from models.training.objective import Examples, Objective
 
 
-def open_sealed(path: Path, context: JobContext, *, weights: Sequence[Path], purpose: str, run_key: str) -> Path:
+def open_sealed(
+    path: Path, context: JobContext, *, weights: Sequence[Path], purpose: str, run_key: str, split: str = "test"
+) -> Path:
     """The path of sealed records, once the opening is logged.
 
     Nothing that chooses (thresholds, weights, early stopping, rankings) may call this.
+
+    Args:
+        path: The records.
+        context: Where openings are logged.
+        weights: Files of the model that is about to be tried.
+        purpose: Why, in words.
+        run_key: The run that opens.
+        split: What the log calls the records: the split, or the probe.
 
     Raises:
         StoreUnavailable: the opening could not be logged; the records stay closed. Retried.
@@ -29,7 +40,7 @@ def open_sealed(path: Path, context: JobContext, *, weights: Sequence[Path], pur
         context.openings_log,
         model_sha256=weights_sha256(weights),
         data_sha256=digest_file(path).sha256,
-        split=path.name.split(".")[0],
+        split=split,
         purpose=purpose,
         run_key=run_key,
         attempt=context.attempt,
@@ -44,9 +55,26 @@ def weights_sha256(paths: Sequence[Path]) -> str:
 
 
 def write_predictions(
-    objective: Objective, examples: Examples, split: str, context: JobContext, accelerator: Accelerator, *, budget: int
+    objective: Objective,
+    examples: Examples,
+    split: str,
+    context: JobContext,
+    accelerator: Accelerator,
+    *,
+    budget: int,
+    beside: dict[str, Any] | None = None,
 ) -> str:
-    """Write ``predictions_<split>.jsonl`` and give its name: id, group, label, probability of label 1, logits."""
+    """Write ``predictions_<split>.jsonl`` and give its name: id, group, label, probability of label 1, logits.
+
+    Args:
+        objective: The model.
+        examples: What it scores.
+        split: Of the file's name.
+        context: Where the file goes.
+        accelerator: Device and precision.
+        budget: Largest cost of a micro-batch.
+        beside: What each row says too.
+    """
     everything = np.arange(len(examples), dtype=np.int64)
     with accelerator.autocast():
         logits = objective.scores(examples, everything, budget=budget).numpy().astype(np.float64)
@@ -61,6 +89,7 @@ def write_predictions(
                 "label": int(examples.labels[row]),
                 "probability": float(probabilities[row]),
                 "logits": [float(value) for value in logits[row]],
+                **(beside or {}),
             }
         )
         for row in range(len(examples))

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from models.training.checkpointing import CLOSE_SECONDS, PROGRESS_KEY, Checkpoin
 from models.training.gradients import FlatGradients
 from models.training.memory import is_out_of_memory, least_budget
 from models.training.objective import Examples, Objective
-from models.training.order import Indices, epoch_order, num_steps_in_epoch, rank_share, step_records
+from models.training.order import Floats, Indices, epoch_order, num_steps_in_epoch, rank_share, step_records
 from models.training.state import Position
 
 NUM_EXTRA = 4
@@ -62,6 +62,7 @@ class Trainer:
         settings: Optimisation, with everything resolved.
         seed: Base seed.
         train: Records to learn from.
+        draw_weights: By which an epoch draws them; ``None``: each once.
         val: Records to evaluate on.
         stateful: Model, optimiser, schedule and scaler.
         gradients: The flat buffer behind the parameters' gradients.
@@ -70,12 +71,14 @@ class Trainer:
         context: Events, stop flag, rank.
         pace: Clocks.
         position: Where training is.
+        told_of_records: What the result says of the choice of records.
     """
 
     objective: Objective
     settings: Optimisation
     seed: int
     train: Examples
+    draw_weights: Floats | None
     val: Examples
     stateful: Stateful
     gradients: FlatGradients
@@ -84,6 +87,7 @@ class Trainer:
     context: JobContext
     pace: Pace
     position: Position
+    told_of_records: dict[str, Any]
 
     def fit(self) -> Position:
         """Train to the end from wherever the position is.
@@ -105,7 +109,7 @@ class Trainer:
 
     def train_epoch(self) -> None:
         """The steps of the present epoch that are not done yet."""
-        order = epoch_order(len(self.train), seed=self.seed, epoch=self.position.epoch)
+        order = epoch_order(len(self.train), seed=self.seed, epoch=self.position.epoch, draw_weights=self.draw_weights)
         while self.position.step_in_epoch < self.num_steps:
             records = step_records(
                 order, step_in_epoch=self.position.step_in_epoch, batch_size=self.position.batch_size

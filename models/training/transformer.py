@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from models.data.backbone_files import BackboneChoice, choose_backbone, fetch_backbone
 from models.data.columnar import RecordTable, open_records
 from models.data.record_tokenizer import RecordTokenizer
-from models.data.token_batches import Reading, TokenStore
+from models.data.token_batches import Reading, TokenBatch, TokenStore
 from models.data.tokenizer_agreement import check_tokenizer
 from models.errors import BuildDiffers, DataInvalid, SettingsInvalid
 from models.jobs.contract import JobContext
@@ -36,7 +36,7 @@ from models.settings.transformer import TransformerSettings
 from models.training.classification import Classification
 from models.training.model_folder import HEAD_FILE, MODEL_FOLDER, folder_files, load_head
 from models.training.objective import Story
-from models.training.order import Indices, cut_by_area
+from models.training.order import Indices, cut_by_area, first_rows
 from models.training.schedule import Schedule
 from models.training.warmup import warmed_up
 
@@ -45,34 +45,46 @@ CONVERTED_FOLDER = "backbones"
 
 
 class TokenExamples:
-    """Token windows and labels of one file.
+    """Token windows and labels of records of one file.
 
     Args:
         table: The records.
-        store: Their windows.
-        limit: Only the first so many.
+        store: All their windows.
+        rows: Which of them, and in which order.
     """
 
-    def __init__(self, table: RecordTable, store: TokenStore, *, limit: int | None) -> None:
-        count = len(table) if limit is None else min(limit, len(table))
-        self.ids = table.ids[:count]
-        self.groups = table.groups[:count]
-        self.labels: npt.NDArray[np.int8] = np.asarray(table.labels[:count])
-        self.weights: npt.NDArray[np.float64] = np.ones(count)
-        self.store = store
-        self.sizes: npt.NDArray[np.int64] = (store.num_windows * store.window_lengths)[:count]
-        self.num_tokens = int(np.diff(np.asarray(table.token_ptr))[:count].sum())
+    def __init__(self, table: RecordTable, store: TokenStore, rows: Indices) -> None:
+        self._table = table
+        self._store = store
+        self._rows = rows
+        self.ids = [table.ids[row] for row in rows.tolist()]
+        self.groups = [table.groups[row] for row in rows.tolist()]
+        self.labels: npt.NDArray[np.int8] = np.asarray(table.labels)[rows]
+        self.weights: npt.NDArray[np.float64] = np.ones(len(rows))
+        self.num_windows: npt.NDArray[np.int64] = store.num_windows[rows]
+        self.window_lengths: npt.NDArray[np.int64] = store.window_lengths[rows]
+        self.sizes: npt.NDArray[np.int64] = self.num_windows * self.window_lengths
+        self.num_read = int(store.num_read[rows].sum())
+        self.num_tokens = int(np.diff(np.asarray(table.token_ptr))[rows].sum())
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def only(self, rows: Indices) -> TokenExamples:
+        """Some of the records; the windows are shared."""
+        return TokenExamples(self._table, self._store, self._rows[rows])
+
+    def batch(self, records: Indices) -> TokenBatch:
+        """The windows of ``records``, in that order."""
+        return self._store.batch(self._rows[records])
+
     def cost(self, records: Indices) -> int:
         """Padded tokens of a micro-batch."""
-        return int(self.store.num_windows[records].sum() * self.store.window_lengths[records].max())
+        return int(self.num_windows[records].sum() * self.window_lengths[records].max())
 
     def cut(self, records: Indices, budget: int) -> list[Indices]:
         """Micro-batches of records alike in length, with at most ``budget`` padded tokens."""
-        return cut_by_area(records, self.store.window_lengths, self.store.num_windows, budget)
+        return cut_by_area(records, self.window_lengths, self.num_windows, budget)
 
 
 class TransformerObjective(Classification[TokenExamples]):
@@ -180,7 +192,7 @@ class TransformerObjective(Classification[TokenExamples]):
                 f"record {table.ids[misfit]} does not begin and end as the tokenizer beside the records does it; give "
                 "records and tokenizer of one preprocess run",
             )
-        return TokenExamples(table, store, limit=limit)
+        return TokenExamples(table, store, first_rows(len(table), limit))
 
     def _check_reading(self, path: Path) -> None:
         """Ids of another tokenizer mean other words, whatever their range."""
@@ -209,11 +221,10 @@ class TransformerObjective(Classification[TokenExamples]):
 
     def facts(self, examples: TokenExamples) -> dict[str, Any]:
         """What was trained, and how much of the records it reads."""
-        num_read = int(examples.store.num_read[: len(examples)].sum())
         reading: dict[str, Any] = {
             "max_seq_len": self.settings.max_seq_len,
-            "num_windows": int(examples.store.num_windows[: len(examples)].sum()),
-            "share_of_kept_tokens_read": round(num_read / examples.num_tokens, 4),
+            "num_windows": int(examples.num_windows.sum()),
+            "share_of_kept_tokens_read": round(examples.num_read / examples.num_tokens, 4),
         }
         reading |= {"records": self.tokenizer.reading}
         read_by = {"reads_with": self.settings.reads_with, "pooling": self.settings.pooling}
@@ -225,7 +236,7 @@ class TransformerObjective(Classification[TokenExamples]):
 
     def logits(self, examples: TokenExamples, records: Indices) -> Tensor:
         """``(len(records), 2)``."""
-        logits: Tensor = self.model(examples.store.batch(records).to(self.device))
+        logits: Tensor = self.model(examples.batch(records).to(self.device))
         return logits
 
 

@@ -6,6 +6,7 @@ travels, and what a job reads beside it. Sealed test records travel only with a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,8 @@ INPUTS_FOLDER = "inputs"
 HUB_CHANNEL = "hub"
 HUB_CACHE_VARIABLE = "HF_HUB_CACHE"
 RECORD_FIELDS = ("train_data", "val_data", "test_data")
+RUN_FIELDS = ("model_run", "folds", "probes")
+"""Inputs that are finished runs; what their manifests do not list stays here."""
 MAX_CHANNELS = 18
 """SageMaker takes 20, and code and job have one each."""
 
@@ -125,15 +128,24 @@ def _rewritten(job: Settings, part: Settings, path: tuple[str, ...], parcels: li
         value = getattr(part, name)
         if isinstance(value, Settings):
             changes[name] = _rewritten(job, value, (*path, name), parcels)
-        elif value is None or role_of(description) not in ("input", "named input") or not Path(value).exists():
-            continue
-        else:
-            channel = "-".join((*path, name))
-            inner, files = _files_of(job, name, Path(value))
-            parcels.append(_parcel(channel, files))
-            place = DATA_FOLDER / channel / inner
-            changes[name] = Path(place) if isinstance(value, Path) else str(place)
+        elif role_of(description) in ("input", "named input"):
+            changes[name] = _placed(job, name, value, (*path, name), parcels)
     return part.model_copy(update=changes)
+
+
+def _placed(job: Settings, name: str, value: Any, path: tuple[str, ...], parcels: list[Parcel]) -> Any:
+    """The place of an input in the container, of each in a mapping or tuple; as it is where nothing lies there."""
+    if isinstance(value, Mapping):
+        return {key: _placed(job, name, item, (*path, str(key)), parcels) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_placed(job, name, item, (*path, str(at)), parcels) for at, item in enumerate(value))
+    if value is None or not Path(value).exists():
+        return value
+    channel = "-".join(path)
+    inner, files = _files_of(job, name, Path(value))
+    parcels.append(_parcel(channel, files))
+    place = DATA_FOLDER / channel / inner
+    return Path(place) if isinstance(value, Path) else str(place)
 
 
 def _parcel(channel: str, files: dict[str, Path]) -> Parcel:
@@ -147,8 +159,8 @@ def _files_of(job: Settings, name: str, path: Path) -> tuple[str, dict[str, Path
         return path.name, _records(path, with_tokenizer=isinstance(job.model, TransformerSettings))
     if name == "data" and isinstance(job, PredictSettings):
         return "", _splits(job)
-    if name == "model_run":
-        return "", _finished_run(path)
+    if name in RUN_FIELDS:
+        return "", _finished_run(path, name)
     return ("", _visible_files(path)) if path.is_dir() else (path.name, {path.name: path})
 
 
@@ -169,7 +181,8 @@ def _records(path: Path, *, with_tokenizer: bool) -> dict[str, Path]:
 
 def _splits(job: PredictSettings) -> dict[str, Path]:
     """Manifest, tokenizer and the asked splits of a data folder, which is known by its manifest alone."""
-    splits = (*job.splits, *(["test"] if job.open_test else []))
+    asked = ["train" if split == "held_out" else split for split in job.splits]
+    splits = dict.fromkeys([*asked, *(["test"] if job.open_test else [])])
     if read_manifest(job.data) is None:
         if not job.open_test and (job.data / "test.jsonl").exists():
             raise SettingsInvalid(
@@ -183,11 +196,11 @@ def _splits(job: PredictSettings) -> dict[str, Path]:
     return files
 
 
-def _finished_run(path: Path) -> dict[str, Path]:
+def _finished_run(path: Path, name: str) -> dict[str, Path]:
     """A finished run as its manifest lists it, with its settings."""
     manifest = read_manifest(path)
     if manifest is None:
-        raise SettingsInvalid(f"model_run: {path} is not finished (no {MANIFEST_FILE}); finish it first")
+        raise SettingsInvalid(f"{name}: {path} is not finished (no {MANIFEST_FILE}); finish it first")
     return {name: path / name for name in (MANIFEST_FILE, SETTINGS_FILE, *manifest.files)}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.killing import THREADLESS, Attempt, Kill, arm, refuse_threads
 from benchmarks.resume import ALLOWED_REPEATED_STEPS, Certificate, compare, draw_kill, shares
-from benchmarks.resume_cases import TINY_MODELS, cases, tiny_run
+from benchmarks.resume_cases import DRAWN_BY_WEIGHTS, TINY_MODELS, cases, tiny_run
 from benchmarks.tiny_data import write_tiny_data
 from models.jobs.placement import Placement
 from models.jobs.registry import OBJECTIVE_MODULES
@@ -30,17 +30,26 @@ from models.store.crash_points import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Path):
+NOT_DRAWN = [case for case in cases() if case not in DRAWN_BY_WEIGHTS]
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [NOT_DRAWN, pytest.param([*DRAWN_BY_WEIGHTS], marks=pytest.mark.long)],
+    ids=["in order", "drawn by weights"],
+)
+def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Path, cases: list[str]):
     json_path = tmp_path / "certificate.json"
     command = [sys.executable, "-m", "benchmarks.resume", "--kills", "10", "--ranks", "1", "2", "--json", json_path]
+    command += ["--cases", *cases]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     certificates: list[dict[str, Any]] = json.loads(json_path.read_text())
     assert [(found["case"], found["num_ranks"]) for found in certificates] == [
-        (case, n) for case in cases() for n in (1, 2)
+        (case, n) for case in cases for n in (1, 2)
     ]
     assert all(found["holds"] and found["differing_bytes"] == 0 for found in certificates)
-    for case in cases():
+    for case in cases:
         own = [found for found in certificates if found["case"] == case]
         assert sum(found["num_kills"] for found in own) == 10
         assert sum(found["num_runs"] for found in own) >= 2

@@ -46,6 +46,7 @@ TINY = {
 }
 TASKS = [
     "preprocess tiny",
+    "audit",
     "train transformer seed {seed}",
     "train gnn seed {seed}",
     "predict transformer valid, test",
@@ -224,7 +225,7 @@ def program_run(server, tiny, tmp_path_factory) -> subprocess.CompletedProcess[s
 @pytest.mark.server
 def test_as_a_program_it_prints_the_table_and_where_the_report_is(program_run):
     assert program_run.returncode == 0, program_run.stderr
-    report_path = Path(program_run.stdout.split("report: ")[1].strip())
+    report_path = Path(program_run.stdout.split("report: ")[1].splitlines()[0])
     assert report_path.suffix == ".html"
     assert "<html" in report_path.read_text()[:2000].lower()
     assert "transformer against gnn: F1" in " ".join(program_run.stdout.split())
@@ -267,7 +268,7 @@ def test_as_a_function_it_finds_every_job_cached(program_run, server, tiny):
         "import json, sys\n"
         "from flows.phase1 import Phase1Settings, phase1\n"
         "result = phase1(Phase1Settings(**json.loads(sys.argv[1])))\n"
-        "jobs = (result.preprocess, *result.train.values(), *result.predict.values(), result.evaluate)\n"
+        "jobs = (result.preprocess, result.audit, *result.train.values(), *result.predict.values(), result.evaluate)\n"
         "assert list(result.train) == list(result.predict) == ['transformer', 'gnn']\n"
         "print([job.cached for job in jobs])\n"
     )
@@ -281,7 +282,7 @@ def test_as_a_function_it_finds_every_job_cached(program_run, server, tiny):
         check=False,
     )
 
-    assert done.stdout.splitlines()[-1:] == ["[True, True, True, True, True, True]"], done.stderr
+    assert done.stdout.splitlines()[-1:] == ["[True, True, True, True, True, True, True]"], done.stderr
 
 
 @pytest.mark.server

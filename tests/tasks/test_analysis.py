@@ -156,3 +156,17 @@ def test_an_empty_run_root_and_a_damaged_run_are_said_in_one_line(viewed, tmp_pa
     (viewed.trial(viewed.champion) / "predictions_valid.jsonl").unlink()
     assert main(["--prefix", CHAMPIONS, "--runs", str(viewed.runs_path)]) == 2
     assert "predictions_valid.jsonl: no such file" in capsys.readouterr().err
+
+
+def test_the_page_shows_the_audit_of_the_records_where_there_is_one(viewed):
+    from models.settings.audit import AuditSettings
+
+    page = analyse(viewed.runs_path, CHAMPIONS).path
+    assert "Nobody audited the records" in page.read_text()
+    check = {"name": "n", "title": "Some Leak", "question": "?", "verdict": "bad", "detail": "all of it"}
+    audit = {"checks": [check | {"advice": "Mend it.", "value": 1.0, "expected": 0.0, "unit": "share"}]}
+    viewed.finish("audit", AuditSettings(data=viewed.data), {"audit.json": audit})
+    shown = analyse(viewed.runs_path, CHAMPIONS).path.read_text()
+    assert "Nobody audited" not in shown
+    assert "Bad: some leak." in shown
+    assert "Mend it." in shown

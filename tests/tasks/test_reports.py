@@ -166,6 +166,25 @@ def test_the_data_audit_tells_what_preprocessing_found(inputs):
         assert expected in shown
 
 
+def test_checks_and_counts_of_the_data_stand_in_one_section(inputs):
+    checks = [
+        {"name": "order_leak", "title": "Order of records", "question": "Do neighbours share labels?"}
+        | {"verdict": "bad", "detail": "90.4 % of neighbours", "advice": "Shuffle.", "value": 0.904}
+        | {"expected": 0.5, "unit": "share"},
+    ]
+    html = render_report(title="t", **inputs | {"audit": {"checks": checks}})
+    shown = text_in(html)
+    assert html.count("<h2>Data audit</h2>") == html.count('id="audit"') == 1
+    section = shown[shown.index("Data audit ") :]
+    assert section.index("Bad: order of records.") < section.index("90.4 % of neighbours") < section.index("Accepted")
+    assert "Shuffle." in section
+
+
+def test_data_that_nobody_audited_have_their_counts(inputs):
+    assert inputs["audit"] is None
+    assert "Data audit, " not in text_in(render_report(title="t", **inputs))
+
+
 def test_the_page_names_runs_settings_and_every_opening_of_this_test_set(runs, inputs):
     (opening,) = inputs["provenance"]["openings"]
     assert "baselines" in opening["purpose"]

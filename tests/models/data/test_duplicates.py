@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from models.data.duplicates import DuplicateSearch
 from models.data.generated import twin_functions
-from models.data.minhash import MAX_BUCKET_GAP, band_shape, shingle_hashes, signatures_of, similar_pairs, token_hashes
+from models.data.joined_groups import joined_groups
+from models.data.minhash import (
+    MAX_BUCKET_GAP,
+    _band_keys,
+    _bucket_pairs,
+    band_shape,
+    shingle_hashes,
+    signatures_of,
+    similar_pairs,
+    token_hashes,
+)
 
 COMMENT = re.compile(r'/\*.*?(?:\*/|\Z)|//[^\n]*|("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')', re.DOTALL)
 
@@ -202,6 +212,10 @@ def test_report_does_not_depend_on_how_many_functions_are_digested_at_once(
     rows = [("train" if at % 3 else "test", str(at), at % 2, code) for at, code in enumerate(codes)]
     whole = search_of(*rows)
     monkeypatch.setattr("models.data.duplicates.BATCH_BYTES", 700)
+    monkeypatch.setattr("models.data.duplicates.BATCHES_PER_BLOCK", 7)
+    monkeypatch.setattr("models.data.minhash.KEY_CHUNK", 11)
+    monkeypatch.setattr("models.data.minhash.VERIFY_CHUNK", 3)
+    monkeypatch.setattr("models.data.minhash.MAX_UNSORTED_PAIRS", 5)
     assert search_of(*rows) == whole
 
 
@@ -252,3 +266,58 @@ def test_clusters_join_copies_through_others_and_leave_the_rest_alone() -> None:
     assert first_and_last.clusters() == {}
     assert search.clusters() == {"a": "a", "b": "a", "c": "a", "g": "a", "d": "d", "e": "d"}
     assert DuplicateSearch(0.75).clusters() == {}
+
+
+def test_links_connect_all_copies_by_row_numbers() -> None:
+    a, b, c = (twin_functions(pair)[1] for pair in range(3))
+    search = DuplicateSearch(0.7)
+    for name, code in enumerate([a, "f();", b, changed(a, 2, 5), a, "f ( ) ;", c, changed(a, 2, 5), changed(b, 1, 1)]):
+        search.add("train", str(name), "", 0, code)
+
+    links = search.links()
+
+    assert sorted(links.exact) == [(0, 4), (1, 5), (3, 7)]
+    assert sorted(links.near) == [(0, 3), (2, 8)]
+    assert links.complete
+    first_of = joined_groups(9, [*links.exact, *links.near])
+    assert search.clusters() == {str(row): str(first) for row, first in enumerate(first_of) if row != 6}
+    assert DuplicateSearch(0.7).links() == ([], [], True)
+
+
+def test_links_tell_when_pairs_were_left_out_and_still_connect_a_bucket() -> None:
+    search = DuplicateSearch(0.7)
+    base = twin_functions(0)[1]
+    for at in range(4 * MAX_BUCKET_GAP):
+        search.add("train", str(at), "", 0, changed(base, 1, at))
+
+    assert not search.links().complete
+    assert set(search.clusters().values()) == {"0"}
+
+
+@given(st.lists(st.integers(0, 4), max_size=120), st.integers(0, 2**32 - 1))
+def test_buckets_hold_the_rows_that_are_equal_in_a_band(values: list[int], other: int) -> None:
+    signatures = np.full((len(values), 16), other, np.uint32)
+    signatures[:, :8] = np.array(values, np.uint32)[:, None]
+    rows_of = {value: [row for row, own in enumerate(values) if own == value] for value in set(values)}
+    expected = {
+        (rows[a], rows[a + gap])
+        for rows in rows_of.values()
+        for a in range(len(rows))
+        for gap in range(1, min(MAX_BUCKET_GAP, len(rows) - a - 1) + 1)
+    }
+
+    first_band, second_band = (band.copy() for band in _band_keys(signatures, 2, 8))
+
+    pairs, num_cut = _bucket_pairs(first_band)
+    assert {tuple(divmod(pair, len(values))) for pair in pairs.tolist()} == expected
+    assert num_cut == sum(len(rows) > MAX_BUCKET_GAP + 1 for rows in rows_of.values())
+    assert _bucket_pairs(second_band)[1] == (len(values) > MAX_BUCKET_GAP + 1)
+
+
+def test_digests_tell_texts_apart_by_the_order_of_their_tokens() -> None:
+    words = ["alpha", "beta", "gamma", "(", "7"]
+    texts = [" ".join(order) for length in range(5) for order in permutations(words, length)]
+    texts += [" ".join(["a"] * count) for count in range(1, 200)]
+
+    assert len(set(signatures_of(texts, 16).digests)) == len(texts)
+    assert signatures_of(texts[50:60], 16).digests == signatures_of(texts, 16).digests[50:60]

@@ -323,6 +323,23 @@ def test_an_idx_that_reads_like_a_line_is_told_from_that_line(write_raw: WriteRa
     assert lines_of(tmp_path / "run" / "rejected.jsonl") == []
 
 
+def test_ids_are_unique_by_source_and_idx_and_metadata_say_where_from(write_raw: WriteRaw, tmp_path: Path) -> None:
+    row = {"idx": 1, "func": "int f;", "target": 0}
+    sources = [{}, {"source": "noisy", "origin": "crawler"}, {"source": "noisy"}, {"source": "Noisy"}]
+    folder = write_raw(train=[row | source for source in sources])
+
+    preprocess(folder, tmp_path / "run", source="made", max_rejected_fraction=0.5)
+
+    records = lines_of(tmp_path / "run" / "train.jsonl")
+    assert [(r["id"], r["metadata"]["source"], r["metadata"]["origin"]) for r in records] == [
+        ("MADE-TRAIN-1", "made", ""),
+        ("NOISY-TRAIN-1", "noisy", "crawler"),
+    ]
+    assert [found["reason"] for found in lines_of(tmp_path / "run" / "rejected.jsonl")] == ["duplicate_id"] * 2
+    metadata = json.loads((tmp_path / "run" / "preprocessing_metadata.json").read_bytes())
+    assert metadata["splits"]["train"]["sources"] == {"made": 1, "noisy": 1}
+
+
 @pytest.mark.parametrize("source", ["../elsewhere", "a/b", "", ".hidden", "a\n", "a b"])
 def test_a_source_that_is_no_plain_name_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="source"):

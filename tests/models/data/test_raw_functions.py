@@ -41,6 +41,13 @@ def test_what_may_be_missing_is_filled_in() -> None:
     assert row == RawFunction(line=7, orig_id="line-7", code="f", label=0, project="", commit_id="", has_idx=False)
 
 
+@pytest.mark.parametrize("source", ["primevul", "big.vul-2", "", None])
+def test_a_row_may_say_where_it_was_collected(source: str | None) -> None:
+    row = read(changed(source=source, origin="a collector/2"))
+    assert isinstance(row, RawFunction)
+    assert (row.source, row.origin) == (source or "", "a collector/2")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -65,6 +72,9 @@ def test_what_may_be_missing_is_filled_in() -> None:
         (changed(target="1"), "foreign_label"),
         (changed(target=1.0), "foreign_label"),
         (changed(target=[1]), "foreign_label"),
+        (changed(source="../elsewhere"), "foreign_source"),
+        (changed(source="a b"), "foreign_source"),
+        (changed(source=7), "foreign_source"),
     ],
 )
 def test_a_bad_row_is_rejected_with_its_reason(content: bytes, reason: str) -> None:

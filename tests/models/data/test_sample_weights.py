@@ -31,6 +31,11 @@ def test_weights_come_in_the_order_of_the_records_whatever_the_order_of_the_file
         (['{"id": "b", "weight": 1}'], "1 of 1 training records have no weight, such as 'a'"),
         (['{"id": "a", "weight": 0}'], "all weights are zero"),
         (['{"id": "a", "weight": NaN}'], "weights.jsonl:1: expected"),
+        (['{"id": "a", "weight": Infinity}'], "weights.jsonl:1: expected"),
+        (['{"id": "a", "weight": 1e999}'], "weights.jsonl:1: "),
+        (['{"id": "a", "weight": null}'], "weights.jsonl:1: weight None"),
+        (['{"id": "a"}'], "weights.jsonl:1: expected"),
+        (['{"id": "b", "weight": 1}', '{"id": "a", "weight": 0}'], "all weights are zero"),
         (["[]"], "weights.jsonl:1: expected"),
     ],
 )

@@ -22,7 +22,7 @@ def facts(**changes: object) -> RecordFacts:
 def test_everything_is_counted() -> None:
     report = SplitReport()
     for label, project in ((0, "qemu"), (1, "qemu"), (1, "")):
-        report.accept(RawFunction(1, "line-1", "f", label, project, "", has_idx=not label))
+        report.accept(RawFunction(1, "line-1", "f", label, project, "", not label, "noisy" if label else ""), "made")
     report.reject(Rejection(4, "nul_byte", ""))
     report.drop(Rejection(5, "group_in_test", ""))
     report.add_records(
@@ -41,6 +41,7 @@ def test_everything_is_counted() -> None:
     assert summary["labels"] == {"0": 1, "1": 2}
     assert summary["share_vulnerable"] == 0.6667
     assert summary["projects"] == {"(none)": 1, "qemu": 2}
+    assert summary["sources"] == {"made": 1, "noisy": 2}
     assert summary["without_idx"] == 2
     assert summary["share_of_tokens_kept"] == round(28 / 44, 4)
     assert summary["trimming"] == {"none": 2, "window": 1, "head": 0, "head_tail": 0}

@@ -17,7 +17,7 @@ from models.jobs.keys import run_key
 from models.jobs.question import question_of
 from models.settings.rank import RankSettings
 from models.settings.train import TrainSettings
-from models.store.manifest import write_manifest
+from models.store.manifest import digest_file, write_manifest
 
 SIZES = {"train": 80, "valid": 40, "test": 44}
 FINDINGS_SIZES = {"train": 90, "valid": 60, "test": 66}
@@ -215,3 +215,150 @@ def write_scores(tmp_path: Path, findings_path: Path) -> Callable[..., Path]:
         return run_path
 
     return write
+
+
+class FoldRuns:
+    """A preprocess run, a folds run on it, and predict runs of fold models and of refit ones, by hand.
+
+    Args:
+        path: Folder to write into.
+    """
+
+    NUM_FOLDS = 3
+    NUM_TRAIN = 180
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data, self.folds = path / "preprocess", path / "folds"
+        sizes = {"train": self.NUM_TRAIN, "valid": 60, "test": 48}
+        self.records = {split: [self.record(split, row) for row in range(size)] for split, size in sizes.items()}
+        self.write_data()
+        self.write_folds([row // 4 % self.NUM_FOLDS for row in range(self.NUM_TRAIN)])
+
+    @staticmethod
+    def record(split: str, row: int) -> dict[str, Any]:
+        """Two records a commit, one of each label; the last third is of a collected source."""
+        source = "collected" if split == "train" and row >= 120 else "clean"
+        return {
+            "id": f"{source.upper()}-{split.upper()}-{row}",
+            "code": f"int f{row}(void) {{ return {row}; }}",
+            "language": "c",
+            "tokens": [1, 2],
+            "token_offsets": [[0, 3], [4, 5]],
+            "ast_nodes": [1, 2],
+            "edge_index": [[0, 1]],
+            "edge_type": [0],
+            "label": row % 2,
+            "metadata": {
+                "group": f"{split}-commit-{row // 2}",
+                "project": ["alpha", "beta"][row // 2 % 2],
+                "source": source,
+                "origin": "" if source == "clean" else f"origin-{row % 2}",
+                "orig_id": str(row),
+            },
+        }
+
+    def write_data(self) -> None:
+        self.data.mkdir(exist_ok=True)
+        for split, entries in self.records.items():
+            (self.data / f"{split}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+    def write_folds(self, fold_of: list[int | None]) -> None:
+        """Two commits, which are four records, are one group of a fold."""
+        self.fold_of = fold_of
+        self.folds.mkdir(exist_ok=True)
+        lines = [
+            {"id": entry["id"], "fold": fold, "group": f"joined-{row // 4}"}
+            for row, (entry, fold) in enumerate(zip(self.records["train"], fold_of, strict=True))
+        ]
+        (self.folds / "folds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (self.folds / "folds.json").write_text(json.dumps({"num_folds": self.NUM_FOLDS}))
+        self.seal(self.folds, "folds")
+
+    def seal(self, run_path: Path, kind: str) -> Path:
+        """The manifest of what lies in a run directory, as its job would have written it."""
+        files = [path.name for path in run_path.iterdir() if path.name != "manifest.json"]
+        write_manifest(run_path, files, kind=kind, run_key="a" * 64, build_key="b" * 64)
+        return run_path
+
+    def folds_sha256(self) -> str:
+        return digest_file(self.folds / "folds.jsonl").sha256
+
+    def rows(self, split: str, log_odds: Callable[[dict[str, Any]], float], **beside: Any) -> list[dict[str, Any]]:
+        """Rows of predictions of a split by a function of the record."""
+        found = []
+        for entry in self.records[split]:
+            value = log_odds(entry)
+            found.append(
+                {
+                    "id": entry["id"],
+                    "group": entry["metadata"]["group"],
+                    "label": entry["label"],
+                    "probability": float(1.0 / (1.0 + np.exp(-value))),
+                    "logits": [-value / 2, value / 2],
+                    **beside,
+                }
+            )
+        return found
+
+    def predict_run(self, name: str, left_out: Any = None, **files: list[dict[str, Any]]) -> Path:
+        """A finished predict run with these predictions by split."""
+        run_path = self.path / name
+        run_path.mkdir()
+        for split, rows in files.items():
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (run_path / f"predictions_{split}.jsonl").write_text(text)
+        numbers = {
+            "model_kind": name.split("-")[0],
+            "model_run_key": "c" * 64,
+            "held_out": left_out,
+            "left_out": left_out,
+        }
+        (run_path / "result.json").write_text(json.dumps({"kind": "predict", "numbers": numbers}))
+        return self.seal(run_path, "predict")
+
+    def fold_models(self, name: str, log_odds: Callable[[dict[str, Any]], float]) -> list[Path]:
+        """One predict run a fold."""
+        fold_of = dict(zip((entry["id"] for entry in self.records["train"]), self.fold_of, strict=True))
+        runs = []
+        for fold in range(self.NUM_FOLDS):
+            rows = [row for row in self.rows("train", log_odds, fold=fold) if fold_of[row["id"]] == fold]
+            told = {"fold": fold, "num_folds": self.NUM_FOLDS, "folds_sha256": self.folds_sha256()}
+            told["num_records"] = len(rows)
+            valid = self.rows("valid", log_odds)
+            runs.append(self.predict_run(f"{name}-fold{fold}", told, held_out=rows, valid=valid))
+        return runs
+
+    def base(self, name: str, log_odds: Callable[[dict[str, Any]], float], *splits: str) -> Path:
+        """The predict run of a model refit on all of training."""
+        files = {split: self.rows(split, log_odds) for split in ("valid", *splits)}
+        return self.predict_run(f"{name}-base", **files)
+
+    def change(self, run_path: Path, name: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        """Change the rows of a file of a predict run, and seal it again."""
+        path = run_path / name
+        rows = change([json.loads(line) for line in path.read_text().splitlines()])
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.seal(run_path, "predict")
+
+
+def noisy_scorer(skill: float, seed: int) -> Callable[[dict[str, Any]], float]:
+    """Log-odds that follow the true label by ``skill`` beside normal noise, for a record always the same."""
+
+    def log_odds(entry: dict[str, Any]) -> float:
+        random = np.random.default_rng([seed, *entry["id"].encode()])
+        return skill * (2 * entry["metadata"].get("truth", entry["label"]) - 1) + float(random.normal())
+
+    return log_odds
+
+
+@pytest.fixture
+def fold_runs(tmp_path: Path) -> FoldRuns:
+    """Everything that is learnt across folds, to be spoilt by a test."""
+    return FoldRuns(tmp_path)
+
+
+@pytest.fixture
+def scorer() -> Callable[[float, int], Callable[[dict[str, Any]], float]]:
+    """Makes models of a given skill and seed."""
+    return noisy_scorer

@@ -13,6 +13,7 @@ from models.evaluation.records import read_probabilities, read_split
 from models.jobs.contract import JobContext
 from models.jobs.events import EventStream
 from models.settings.evaluate import EvaluateSettings
+from models.store.manifest import write_manifest
 from models.store.openings import read_openings
 
 
@@ -146,3 +147,17 @@ def test_a_job_that_is_asked_to_stop_leaves_nothing(evaluate, write_predictions,
     with pytest.raises(Interrupted):
         evaluate({"gnn": write_predictions()}, stop=True)
     assert not (tmp_path / "evaluate-1" / EVALUATION_FILE).exists()
+
+
+def test_predictions_that_are_not_as_their_run_wrote_them_are_refused(evaluate, write_predictions):
+    path = write_predictions(splits=("valid", "test"))
+    files = ["predictions_valid.jsonl", "result.json"]
+    write_manifest(path, files, kind="predict", run_key="0" * 64, build_key="1" * 64)
+    with pytest.raises(DataInvalid, match=r"predictions_test.jsonl: the manifest of the run does not list it"):
+        evaluate({"gnn": path})
+    write_manifest(path, [*files, "predictions_test.jsonl"], kind="predict", run_key="0" * 64, build_key="1" * 64)
+    evaluate({"gnn": path})
+    lines = (path / "predictions_test.jsonl").read_text().replace('"probability": 0.', '"probability": 0.0')
+    (path / "predictions_test.jsonl").write_text(lines)
+    with pytest.raises(DataInvalid, match="not as its run wrote it"):
+        evaluate({"gnn": path})

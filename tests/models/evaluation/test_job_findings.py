@@ -147,6 +147,7 @@ def test_a_frozen_threshold_comes_from_the_ranking_and_no_label_moves_it(
     for file in (findings_path / "valid.jsonl", path / "predictions_valid.jsonl"):
         entries = [json.loads(line) for line in file.read_text().splitlines()]
         file.write_text("".join(json.dumps({**entry, "label": 1 - entry["label"]}) + "\n" for entry in entries))
+    (path / "manifest.json").unlink()  # from now on they are predictions from elsewhere
     _, after, _ = evaluate(predictions, decision=decision, trials=trials, folder="after")
     assert after["thresholds"] == before["thresholds"]
     assert after["splits"]["test"] == before["splits"]["test"]

@@ -37,6 +37,21 @@ def test_functions_carry_projects_and_groups(valid):
     assert len(set(valid.groups)) == 10
 
 
+def test_collected_functions_carry_their_source_and_origin(records_path):
+    path = records_path / "train.jsonl"
+    origins = ["crawler", "", "crawler"]
+
+    def collected(entries):
+        return [
+            {**entry, "metadata": {**entry["metadata"], "source": "noisy", "origin": origin}}
+            for entry, origin in zip(entries[:3], origins, strict=True)
+        ]
+
+    found = read_split(rewrite(path, collected)).categories
+    assert found["source"] == ["noisy"] * 3
+    assert found["origin"] == origins
+
+
 def test_findings_carry_smell_and_technology_too(findings_path):
     test = read_split(findings_path / "test.jsonl")
     assert test.are_findings

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from models.evaluation.intervals import draw_resamples, resampled_metrics
-from models.evaluation.seed_resamples import mean_f1, median_seed, resampled_mean_f1, seed_shares
+from models.evaluation.metrics import metrics_at
+from models.evaluation.seed_resamples import (
+    mean_f1,
+    median_seed,
+    resampled_mean_f1,
+    resampled_mean_over_seeds,
+    resampled_metrics_by_seed,
+    seed_shares,
+)
 
 
 @pytest.fixture
@@ -41,6 +49,33 @@ def test_resamples_equal_a_loop_over_drawn_files_and_seeds(answered):
             shares = seed_shares(len(own), num_resamples=20, seed=7)[row]
             by_seed = [f1_score(labels[drawn], answers[drawn]) for answers in own]
             assert found[row, column] == pytest.approx(shares @ by_seed, abs=1e-12)
+
+
+def test_every_metric_equals_a_loop_over_drawn_files_and_seeds(answered):
+    labels, files, _ = answered
+    scores = np.clip(0.3 * labels + 0.7 * np.random.default_rng(8).random((3, 60)).round(1), 0, 1)
+    thresholds = np.array([0.4, 0.5, 0.6])
+    resamples = draw_resamples(files, num_resamples=15, seed=1)
+    by_seed = resampled_metrics_by_seed(resamples, labels, scores, thresholds)
+    shares = seed_shares(3, num_resamples=15, seed=7)
+    for name, values in by_seed.items():
+        found = resampled_mean_over_seeds(values, seed=7)
+        for row, counts in enumerate(resamples.counts):
+            drawn = np.repeat(np.arange(60), counts[resamples.group_of])
+            expected = [
+                metrics_at(labels[drawn], own[drawn], threshold)[name]
+                for own, threshold in zip(scores, thresholds, strict=True)
+            ]
+            assert found[row] == pytest.approx(shares[row] @ expected, abs=1e-12)
+
+
+def test_two_routes_to_the_mean_f1_agree_and_only_what_is_asked_for_is_measured(answered):
+    labels, files, predictions = answered
+    resamples = draw_resamples(files, num_resamples=50, seed=1)
+    by_seed = resampled_metrics_by_seed(resamples, labels, predictions[0].astype(float), np.full(3, 0.5), ("f1",))
+    assert list(by_seed) == ["f1"]
+    expected = resampled_mean_f1(resamples, labels, [predictions[0]], seed=7)[:, 0]
+    assert resampled_mean_over_seeds(by_seed["f1"], seed=7) == pytest.approx(expected, abs=1e-12)
 
 
 def test_with_one_seed_it_is_the_bootstrap_of_evaluation(answered):
@@ -82,6 +117,8 @@ def test_one_file_cannot_be_resampled():
     resamples = draw_resamples(["a", "a"], num_resamples=5, seed=0)
     with pytest.raises(ValueError, match="at least two files, got 1"):
         resampled_mean_f1(resamples, [0, 1], [np.array([[0, 1]])], seed=0)
+    with pytest.raises(ValueError, match="at least two files, got 1"):
+        resampled_metrics_by_seed(resamples, [0, 1], np.array([[0.0, 1.0]]), np.array([0.5]))
 
 
 @given(st.dictionaries(st.integers(0, 99), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=8))

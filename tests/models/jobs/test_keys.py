@@ -42,7 +42,19 @@ def is_constant(info: Any) -> bool:
     return len(get_args(info.annotation)) == 1 and info.default in get_args(info.annotation)
 
 
-BOUND_TO_OTHERS = {"rank.trials", "evaluate.trials", "train transformer.model.reads_with"}
+BOUND_TO_OTHERS = {
+    "rank.trials",
+    "evaluate.trials",
+    "train transformer.model.reads_with",
+    *(f"train {model}.left_out_fold" for model in OBJECTIVE_MODULES),
+    "predict.splits",
+    "predict.folds",
+    "predict.probes",
+    "collect.sources",
+    "collect.pairs",
+    "compare.systems",
+    "compare.comparisons",
+}
 """Fields that no other value fits while the rest stays; they have tests of their own."""
 
 ALL_FIELDS = [
@@ -62,6 +74,7 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
     file = str(tmp_path / "raw" / "content.jsonl")
     raw, run, predictions = (str(tmp_path / name) for name in ("raw", "run", "predictions"))
     trained = dict.fromkeys(("train_data", "val_data", "test_data", "weights"), file) | {"tokenizer": raw}
+    trained |= {"folds": run, "left_out_fold": 0}
     return {
         "preprocess": {"data": raw},
         **{f"train {model}": trained | {"model": {"kind": model}} for model in OBJECTIVE_MODULES},
@@ -69,6 +82,18 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
         "evaluate": {"data": raw, "predictions": {"gnn": predictions}},
         "findings": {"data": raw},
         "rank": {"stage": "stage1", "train_data": file, "val_data": file, "trials": {"a": ranked(run)}},
+        "collect": {"clean": raw, "sources": {"noisy": {"data": file}}},
+        "audit": {"data": raw},
+        "folds": {"data": raw},
+        "probe": {"records": raw, "what": {"kind": "pairs", "data": run}},
+        "weigh": {"data": raw, "folds": run, "out_of_fold": {"gnn": [predictions]}, "planted": file},
+        "fuse": {"data": raw, "folds": run, "out_of_fold": {"gnn": [predictions]}, "bases": {"gnn": predictions}},
+        "compare": {
+            "data": raw,
+            "same_data": [run],
+            "probes": {"rename": run},
+            "systems": {"a": {"title": "A", "phase": "phase1", "model_kind": "gnn", "predictions": {"1": predictions}}},
+        },
     }
 
 
@@ -120,15 +145,29 @@ def test_each_field_moves_the_keys_that_its_role_says(
 def input_moves(document: dict[str, Any], path: FieldPath) -> dict[str, dict[str, Any]]:
     """The input of a field copied to another place, as it was and with one byte more."""
     (name,) = path
-    source = Path(document[name]["gnn"] if name == "predictions" else document[name])
+    source = Path(first_path(document[name]))
     moves = {}
     for what, suffix in (("same content elsewhere", ""), ("other content", "!")):
         target = source.with_name(f"{source.name}-{len(what)}")
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         file = target / "content.jsonl" if target.is_dir() else target
         file.write_text(file.read_text() + suffix)
-        moves[what] = document | {name: {"gnn": str(target)} if name == "predictions" else str(target)}
+        moves[what] = document | {name: with_first_path(document[name], str(target))}
     return moves
+
+
+def first_path(value: Any) -> str:
+    """The path that an input holds, inside a mapping or a list too."""
+    if isinstance(value, dict | list):
+        return first_path(next(iter(value.values())) if isinstance(value, dict) else value[0])
+    return str(value)
+
+
+def with_first_path(value: Any, path: str) -> Any:
+    """The same shape with another path."""
+    if isinstance(value, dict):
+        return {key: with_first_path(item, path) for key, item in value.items()}
+    return [with_first_path(item, path) for item in value] if isinstance(value, list) else path
 
 
 def test_a_trial_counts_by_what_it_says_and_by_the_content_of_its_run(
@@ -222,6 +261,17 @@ def test_input_digests_name_what_the_key_took(files: tuple[Path, Path, Path]):
     settings = ManyInputs(by_name={"x": files[0]})
     assert input_digests(settings) == {"by_name": {"x": content_digest(files[0])}, "in_order": []}
     assert deciding(settings)["by_name"] == {"x": content_digest(files[0])}
+
+
+def test_input_digests_reach_into_settings_by_name(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text("{}")
+    collect = SETTINGS_CLASSES["collect"].model_validate(
+        {"clean": str(tmp_path), "sources": {"noisy": {"data": str(tmp_path / "rows.jsonl")}}}
+    )
+    assert input_digests(collect) == {
+        "clean": content_digest(tmp_path),
+        "sources": {"noisy": {"data": content_digest(tmp_path / "rows.jsonl")}},
+    }
 
 
 def test_a_folder_counts_by_names_and_bytes_of_its_visible_files(tmp_path: Path):

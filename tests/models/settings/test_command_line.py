@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, model_validator
 
 from models.errors import SettingsInvalid
+from models.settings.collect import CollectSettings
 from models.settings.command_line import as_flags, dump_settings, load_settings, parse_command, parse_settings
 from models.settings.decision import Argmax, BestF1, ThresholdSweep
 from models.settings.evaluate import EvaluateSettings
@@ -26,6 +27,7 @@ from models.settings.flags import inner_metadata, is_mapping, is_sequence, liter
 from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.probe import ProbeSettings
 from models.settings.train import TrainSettings
 from models.settings.transformer import SmallEncoder, TransformerSettings
 
@@ -155,6 +157,17 @@ BOUND_TO_OTHERS: dict[type[BaseModel], dict[str, st.SearchStrategy[Any]]] = {
         "step": st.sampled_from([0.05, 0.01, 0.0001]),
     },
     TransformerSettings: {"reads_with": st.just("encoder")},  # with a decoder, pooling is settled
+    TrainSettings: {  # a fold is left out of folds, and drawing needs weights
+        "folds": st.just(Path("folds")),
+        "left_out_fold": st.integers(0, 9),
+        "weights": st.just(Path("weights.jsonl")),
+    },
+    PredictSettings: {  # held_out needs folds, probes a purpose
+        "splits": st.sampled_from([("held_out",), ("valid", "held_out"), ("held_out", "train")]),
+        "folds": st.just(Path("folds")),
+        "open_test": st.sampled_from(["a report", "to see"]),
+        "probes": st.dictionaries(st.sampled_from(["rename", "pairs_1"]), st.just(Path("probe"))),
+    },
     EvaluateSettings: {"trials": st.just({}), "decision": st.sampled_from([BestF1(), Argmax(), ThresholdSweep()])},
 }
 """Fields whose bounds other fields give."""
@@ -249,6 +262,28 @@ def test_containers_understand_plain_text_and_json() -> None:
     assert program.parts == ("a", "b", "c,d")
     assert program.place.ports == {"x": 1, "y": 2}
     assert parse("--data=d", "--model", '{"kind": "sequence"}', "--epochs", "4").model == Sequence(epochs=4)
+
+
+def test_entries_of_a_mapping_are_said_by_path_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--clean", "c", "--sources", "a=rows.jsonl", "--sources", 'b={"data": "more", "max_rows": 9}']
+    settings = parse_settings(CollectSettings, argv, prog="p")
+    assert {name: (str(source.data), source.max_rows) for name, source in settings.sources.items()} == {
+        "a": ("rows.jsonl", None),
+        "b": ("more", 9),
+    }
+    for wrong, told in {'a={"dat": 1}': "--sources [a] [dat]: unknown key; did you mean data?", "a=": "got ''"}.items():
+        with pytest.raises(SystemExit):
+            parse_settings(CollectSettings, ["--clean", "c", "--sources", wrong], prog="p")
+        assert told in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse_settings(CollectSettings, ["--help"], prog="p")
+    assert "fields: data, format, max_rows" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_field_that_one_kind_needs_is_told_with_the_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_settings(ProbeSettings, ["--help"], prog="p")
+    assert "(required for kind pairs)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_off_in_yaml_is_the_word_off(tmp_path: Path) -> None:

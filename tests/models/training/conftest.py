@@ -131,3 +131,45 @@ def other_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document = {"kind": "preprocess", "data": str(folder / "raw"), "vocab_size": 330, "num_workers": 1}
     assert execute(Execution(parse_job(json.dumps(document)), folder / "records", folder)) == 0
     return folder / "records"
+
+
+@pytest.fixture
+def write_folds(tmp_path: Path) -> Callable[..., Path]:
+    """Leaves a folds run of the records in a file: whole commits in turn, unless ``fold_of`` says otherwise."""
+
+    def made(
+        data_path: Path,
+        *,
+        folder: str = "folds",
+        num_folds: int = 3,
+        fold_of: Callable[[int, str], int | None] | None = None,
+        own_groups: bool = False,
+    ) -> Path:
+        records = [json.loads(line) for line in data_path.read_bytes().splitlines()]
+        commits = list(dict.fromkeys(record["metadata"]["group"] for record in records))
+        rows = []
+        for number, record in enumerate(records):
+            commit = record["metadata"]["group"]
+            fold = commits.index(commit) % num_folds if fold_of is None else fold_of(number, commit)
+            rows.append({"id": record["id"], "fold": fold, "group": record["id"] if own_groups else commit})
+        path = tmp_path / folder
+        path.mkdir()
+        (path / "folds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (path / "folds.json").write_text(json.dumps({"num_folds": num_folds}))
+        return path
+
+    return made
+
+
+@pytest.fixture
+def write_weights(tmp_path: Path) -> Callable[[Path, Callable[[int], float]], Path]:
+    """Leaves the weight of each record of a file, given by its place."""
+
+    def made(data_path: Path, weight_of: Callable[[int], float]) -> Path:
+        ids = [json.loads(line)["id"] for line in data_path.read_bytes().splitlines()]
+        path = tmp_path / f"weights-{len(list(tmp_path.iterdir()))}.jsonl"
+        rows = ({"id": record_id, "weight": weight_of(number)} for number, record_id in enumerate(ids))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return made

@@ -40,7 +40,7 @@ flat = SimpleNamespace(
     edge_ptr=np.arange(graphs + 1) * len(edges),
 )
 examples = SimpleNamespace(
-    graphs=GraphStore(flat, with_relations=architecture == "typed"),
+    batch=GraphStore(flat, with_relations=architecture == "typed").batch,
     labels=np.zeros(graphs, dtype=np.int8),
     weights=np.ones(graphs),
 )

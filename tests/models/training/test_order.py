@@ -153,3 +153,30 @@ def test_each_purpose_has_a_seed_of_its_own(purpose: tuple[str | int, ...]):
     assert derived_seed(7, *purpose) not in seeds
     assert derived_seed(7, *purpose) != derived_seed(8, *purpose)
     assert 0 <= derived_seed(7, *purpose) < 2**63
+
+
+draw_weights = st.lists(st.sampled_from([0.0, 0.2, 1.0, 3.5, 1e-300, 1e300]), min_size=1, max_size=40).filter(any)
+
+
+@given(weights=draw_weights, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
+def test_a_drawn_epoch_is_as_long_never_takes_weight_zero_and_depends_on_nothing_else(
+    weights: list[float], seed: int, epoch: int
+):
+    by = np.array(weights)
+    order = epoch_order(len(by), seed=seed, epoch=epoch, draw_weights=by)
+    assert (order.dtype, len(order)) == (np.int64, len(by))
+    assert (by[order] > 0).all()
+    np.random.seed(3)  # the global generator plays no part
+    np.testing.assert_array_equal(order, epoch_order(len(by), seed=seed, epoch=epoch, draw_weights=by))
+    np.testing.assert_array_equal(order, epoch_order(len(by), seed=seed, epoch=epoch, draw_weights=by * 0.5))
+
+
+def test_records_are_drawn_in_proportion_to_their_weights():
+    weights = np.tile([0.0, 0.5, 1.0, 2.5], 25)
+    epochs = [epoch_order(100, seed=5, epoch=epoch, draw_weights=weights) for epoch in range(200)]
+    assert len({tuple(epoch) for epoch in epochs}) == 200
+    counts = np.bincount(np.concatenate(epochs), minlength=100).reshape(25, 4)
+    expected = 200 * np.array([0.0, 0.5, 1.0, 2.5])
+    np.testing.assert_allclose(counts.mean(axis=0), expected, rtol=0.05)
+    # Draws are independent: counts spread as Poisson's do, not as those of records that come once an epoch.
+    assert 0.5 < (counts[:, 1:].std(axis=0) / np.sqrt(expected[1:])).mean() < 1.5

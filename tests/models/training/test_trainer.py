@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from models.store.uploader import Uploader
 from models.training import checkpointing as checkpointing_module
 from models.training import job as job_module
 from models.training import trainer as trainer_module
+from models.training.gnn import GraphObjective
 from models.training.order import Indices
 from models.training.trainer import LOSS, Trainer
 
@@ -56,6 +58,30 @@ def test_the_loss_of_a_step_is_the_mean_weighted_by_the_records_weights(trainer_
     assert loss == pytest.approx(float(expected.detach()), abs=1e-6)
     by_autograd = torch.autograd.grad(expected, trainer.gradients.parameters)
     torch.testing.assert_close(gradient, torch.cat([part.flatten() for part in by_autograd]), rtol=0, atol=1e-6)
+
+
+def test_neither_one_weight_for_all_nor_the_scale_of_weights_changes_a_step(trainer_of: Callable[..., Trainer]):
+    trainer = trainer_of(NO_DROPOUT)
+    plain = gradient_of(trainer, 100)
+    trainer.train.weights[:] = 0.2
+    torch.testing.assert_close(gradient_of(trainer, 100), plain, rtol=0, atol=1e-6)
+    trainer.train.weights[:] = np.linspace(0.1, 3.0, len(trainer.train))
+    weighted = gradient_of(trainer, 100)
+    trainer.train.weights[:] /= trainer.train.weights.mean()
+    torch.testing.assert_close(gradient_of(trainer, 100), weighted, rtol=0, atol=1e-6)
+    assert not torch.allclose(weighted[1], plain[1], rtol=0, atol=1e-6)
+
+
+def test_the_largest_record_drawn_again_and_again_is_tried_before_the_first_step(
+    trainer_of: Callable[..., Trainer], write_weights: Callable[..., Path], records_path: Path
+):
+    weights = write_weights(records_path / "train.jsonl", lambda number: 1.0 + number)
+    tried: list[Indices] = []
+    loss_sum = GraphObjective.loss_sum
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GraphObjective, "loss_sum", lambda self, e, r: (tried.append(r), loss_sum(self, e, r))[1])
+        trainer = trainer_of({"node_budget": 10**6}, weights=str(weights), weighting="sampling")
+    assert [records.tolist() for records in tried] == [[int(trainer.train.sizes.argmax())] * 12]
 
 
 def test_the_budget_changes_no_record_of_any_step(trainer_of: Callable[..., Trainer]):

@@ -94,7 +94,7 @@ def test_checkpointed_activations_change_neither_loss_nor_gradient(
 
 def test_logits_of_a_long_record_are_the_mean_over_its_windows(token_trainer_of: Callable[..., Trainer]):
     trainer = token_trainer_of({"max_windows": 9})
-    store = trainer.train.store  # type: ignore[attr-defined]
+    store = trainer.train._store  # type: ignore[attr-defined]
     (record,) = np.flatnonzero(store.num_windows == store.num_windows.max())[:1]
     batch = store.batch(np.array([record]))
     assert len(batch.ids_WT) > 2

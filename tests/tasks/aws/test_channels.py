@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from benchmarks.resume_cases import tiny_run
+from models.data.fold_file import read_folds
 from models.data.model_hub import ModelHub
 from models.errors import SettingsInvalid
 from models.jobs.build import build_of
@@ -61,6 +62,36 @@ def test_test_records_travel_with_a_training_that_is_asked_to_open_them(records,
 
 
 @pytest.fixture
+def folds(records, tmp_path):
+    """A finished folds run of the records, with something beside it that does not belong to it."""
+    path = tmp_path / "folds"
+    path.mkdir()
+    ids = [json.loads(line)["id"] for line in (records / "train.jsonl").read_bytes().splitlines()]
+    rows = ({"id": record_id, "fold": number % 2, "group": record_id} for number, record_id in enumerate(ids))
+    (path / "folds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (path / "folds.json").write_text('{"num_folds": 2}')
+    (path / "settings.json").write_text("{}")
+    (path / "record.json").write_text('{"host": "here"}')
+    write_manifest(path, ["folds.jsonl", "folds.json"], kind="folds", run_key="4" * 64, build_key="5" * 64)
+    return path
+
+
+def test_folds_and_weights_travel_with_a_training_that_leaves_one_out(records, folds, tmp_path, monkeypatch):
+    changes = {"folds": folds, "left_out_fold": 1, "weights": records / "weights.jsonl", "weighting": "sampling"}
+    settings = tiny_run("gnn", records, num_ranks=1).model_copy(update=changes)
+    cargo, there = delivered(settings, tmp_path / "data", monkeypatch)
+
+    assert isinstance(there, TrainSettings)
+    assert run_key(there) == run_key(settings)
+    assert (there.folds, there.weights) == (tmp_path / "data/folds", tmp_path / "data/weights/weights.jsonl")
+    files = {parcel.channel: set(parcel.files) for parcel in cargo.parcels}
+    assert files["folds"] == {"folds.jsonl", "folds.json", "settings.json", "manifest.json"}
+    assert files["weights"] == {"weights.jsonl"}
+    assert there.folds is not None
+    assert read_folds(there.folds, []).sha256 == read_folds(folds, []).sha256
+
+
+@pytest.fixture
 def finished(records, tmp_path):
     """A finished training run and the finished run of its data."""
     data, model = tmp_path / "preprocessed", tmp_path / "trained"
@@ -88,6 +119,43 @@ def test_a_prediction_takes_the_asked_splits_and_the_sealed_one_only_to_open_it(
     assert {"valid.jsonl", "valid.arrow", "manifest.json", "tokenizer/tokenizer.json"} <= files["data"]
     assert ("test.jsonl" in files["data"]) == (open_test is not None)
     assert "train.jsonl" not in files["data"]
+
+
+def test_a_prediction_of_what_was_left_out_takes_folds_and_training_records(finished, folds, tmp_path, monkeypatch):
+    settings = finished.model_copy(update={"splits": ("valid", "held_out"), "folds": folds})
+    cargo, there = delivered(settings, tmp_path / "data", monkeypatch)
+
+    assert run_key(there) == run_key(settings)
+    files = {parcel.channel: set(parcel.files) for parcel in cargo.parcels}
+    assert {"train.jsonl", "train.arrow", "valid.jsonl"} <= files["data"]
+    assert not [name for name in files["data"] if "held_out" in name or "test." in name]
+    assert "folds.jsonl" in files["folds"]
+
+
+def test_probes_travel_with_a_prediction_each_in_a_channel_of_its_own(finished, records, tmp_path, monkeypatch):
+    probes = {}
+    for name in ("rename", "pairs"):
+        probes[name] = tmp_path / f"probe-{name}"
+        probes[name].mkdir()
+        for file in ("test.jsonl", "test.arrow", "settings.json"):
+            shutil.copyfile(records / file if file != "settings.json" else __file__, probes[name] / file)
+        write_manifest(probes[name], ["test.jsonl", "test.arrow"], kind="probe", run_key="6" * 64, build_key="7" * 64)
+    settings = finished.model_copy(update={"open_test": "final measurement", "probes": probes})
+    cargo, there = delivered(settings, tmp_path / "data", monkeypatch)
+
+    assert isinstance(there, PredictSettings)
+    assert there.probes == {name: tmp_path / f"data/probes-{name}" for name in probes}
+    assert run_key(there) == run_key(settings)
+    files = {parcel.channel: set(parcel.files) for parcel in cargo.parcels}
+    assert files["probes-rename"] == {"test.jsonl", "test.arrow", "settings.json", "manifest.json"}
+    assert str(tmp_path / "probe-") not in there.model_dump_json()
+
+
+def test_folds_that_are_not_finished_do_not_travel(records, folds):
+    (folds / "manifest.json").unlink()
+    settings = tiny_run("gnn", records, num_ranks=1).model_copy(update={"folds": folds, "left_out_fold": 0})
+    with pytest.raises(SettingsInvalid, match=r"folds: .* is not finished"):
+        cargo_of(settings)
 
 
 def test_a_folder_that_could_only_travel_with_its_sealed_records_is_refused(finished, records):
