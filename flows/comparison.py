@@ -75,9 +75,6 @@ def comparison(settings: ComparisonSettings) -> ComparisonResult:
                 jobs.runs_path,
                 compare=compared.run_path,
                 records=job.data,
-                weigh=None,
-                fuse=None,
-                audit=None,
                 title="Comparison of two finished runs",
             )
         return ComparisonResult(compare=compared, table=report.table, report_path=report.path)
