@@ -25,7 +25,7 @@ from models.data.collection_parts import Part, Told, parts_of, read_part, sample
 from models.data.collectors.rows import RejectedRow
 from models.data.commit_keys import commit_key
 from models.data.duplicates import DuplicateSearch, Links
-from models.data.job_progress import Progress, check_stop, put_in_place
+from models.data.job_progress import Progress, put_in_place
 from models.errors import DataInvalid, TooManyRejected
 from models.jobs.contract import JobContext, JobResult
 from models.jobs.keys import content_digest
@@ -96,7 +96,7 @@ def _read_parts(settings: CollectSettings, context: JobContext, parts: Sequence[
     progress = Progress(context, None, "rows read")
 
     def seen() -> None:
-        check_stop(context, progress.done)
+        context.leave_if_asked(progress.done)
         progress.step(1)
 
     with rejected_path.open("wb") as rejected:
@@ -151,7 +151,7 @@ def _merge(settings: CollectSettings, context: JobContext, parts: Sequence[Part]
     through_collected: list[int] = []
     while True:
         links = _search(settings, context, parts, table, set(left))
-        check_stop(context)
+        context.leave_if_asked()
         merged = merge([table.rows[at] for at in left], links)
         drops |= {left[at]: Drop(drop.reason, left[drop.twin]) for at, drop in merged.drops.items()}
         through_collected += [left[at] for at in merged.clean_through_collected]
@@ -170,7 +170,7 @@ def _search(
     for row, name, line in (
         found for at, found in enumerate(zip(table.rows, table.names, lines, strict=True)) if at in left
     ):
-        check_stop(context, progress.done)
+        context.leave_if_asked(progress.done)
         search.add(row.place, name.record_id, "", row.label, orjson.loads(line)["func"])
         progress.step(1)
     return search.links()
@@ -227,7 +227,7 @@ def _write_rows(context: JobContext, parts: Sequence[Part], merged: Merged, temp
     for name in files:
         (temp_path / name).touch()
     for part in parts:
-        check_stop(context)
+        context.leave_if_asked()
         with (temp_path / f"{part.split}.jsonl").open("ab") as output:
             for line in _lines(part):
                 if at not in merged.drops:

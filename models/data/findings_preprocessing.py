@@ -20,7 +20,7 @@ from models.data.findings_metadata import FindingsReport, Found, describe_run, s
 from models.data.findings_records import FindingMaker
 from models.data.findings_splits import Separated, separate
 from models.data.findings_text import COLLAPSES_WHITESPACE, TRIMMING_NAME, text_of
-from models.data.job_progress import Progress, check_stop, put_in_place
+from models.data.job_progress import Progress, put_in_place
 from models.data.raw_functions import SPLITS
 from models.data.split_files import SplitFiles
 from models.data.tokens import SafeTokenizer
@@ -49,7 +49,7 @@ def run(settings: FindingsSettings, context: JobContext) -> JobResult:
     folder = read_folder(settings.data)
     separated = separate(folder.train.findings, folder.val.findings, settings.shared_files)
     splits = _splits(settings, folder, separated)
-    check_stop(context)
+    context.leave_if_asked()
     tokenizer = SafeTokenizer(
         choose_tokenizer(settings, lambda: _training_texts(settings, splits, context)),
         collapse_whitespace=COLLAPSES_WHITESPACE,
@@ -98,7 +98,7 @@ def _splits(settings: FindingsSettings, folder: FindingsFolder, separated: Separ
 
 def _training_texts(settings: FindingsSettings, splits: Splits, context: JobContext) -> Iterator[str]:
     for finding in splits["train"]:
-        check_stop(context)
+        context.leave_if_asked()
         yield text_of(finding, settings.context_lines)
 
 
@@ -121,7 +121,7 @@ def _write_splits(
         for split, findings in splits.items():
             report = found.splits.setdefault(split, FindingsReport())
             for first in range(0, len(findings), FINDINGS_AT_ONCE):
-                check_stop(context, progress.done)
+                context.leave_if_asked(progress.done)
                 some = findings[first : first + FINDINGS_AT_ONCE]
                 made = maker.make(some, split)
                 files.add(split, made.lines, made.columns)

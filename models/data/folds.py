@@ -16,7 +16,7 @@ import orjson
 from models.data.duplicates import DuplicateSearch, Links
 from models.data.fold_dealing import LABELS, Deal, Ints, TrainingRows, deal_by_group, deal_by_project, joined_rows
 from models.data.fold_file import FOLDS_FILE, NEVER, SUMMARY_FILE, refuse_group_in_two_folds
-from models.data.job_progress import Progress, check_stop
+from models.data.job_progress import Progress
 from models.errors import DataInvalid
 from models.jobs.contract import JobContext, JobResult
 from models.settings.folds import FoldsSettings
@@ -35,7 +35,7 @@ def run(settings: FoldsSettings, context: JobContext) -> JobResult:
     """
     context.events.phase("load")
     rows, links = read_rows(settings.data / TRAIN_FILE, settings.near_duplicate_similarity, context)
-    check_stop(context, len(rows))
+    context.leave_if_asked(len(rows))
     context.events.phase("cut")
     joined = joined_rows(rows.groups, [*links.exact, *links.near])
     dealt = deal_by_project if settings.by == "project" else deal_by_group
@@ -43,7 +43,7 @@ def run(settings: FoldsSettings, context: JobContext) -> JobResult:
     names = [rows.groups[first] for first in joined.tolist()]
     for groups in (names, rows.groups):
         refuse_group_in_two_folds(rows.path, groups, deal.fold)
-    check_stop(context, len(rows))
+    context.leave_if_asked(len(rows))
     context.events.phase("save")
     summary = describe(settings, rows, joined, links, deal)
     for notice in notices_of(settings, summary, links):
@@ -67,7 +67,7 @@ def read_rows(path: Path, similarity: float, context: JobContext) -> tuple[Train
     with path.open("rb") as file:
         progress = Progress(context, sum(1 for _ in file), "records")
     for record in _records(path):
-        check_stop(context, progress.done)
+        context.leave_if_asked(progress.done)
         record_id, label, metadata = record["id"], record["label"], record["metadata"]
         rows.ids.append(record_id)
         rows.labels.append(label)

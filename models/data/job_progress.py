@@ -1,4 +1,4 @@
-"""What a job that writes records does while it works and at its end: heed a stop, tell progress, put files in place."""
+"""What a job that writes records does while it works and at its end: tell progress, put files in place."""
 
 from __future__ import annotations
 
@@ -7,20 +7,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from models.errors import Interrupted
 from models.jobs.contract import JobContext
 
 SECONDS_BETWEEN_EVENTS = 0.4
-
-
-def check_stop(context: JobContext, done: int = 0) -> None:
-    """Leave where the job was asked to.
-
-    Raises:
-        Interrupted: it was, after ``done`` of whatever it counts. Retried.
-    """
-    if context.stop_requested():
-        raise Interrupted(done)
 
 
 class Progress:

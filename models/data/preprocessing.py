@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 from models.data.chosen_tokenizer import check_room, choose_tokenizer, leave_tokenizer
 from models.data.duplicates import DuplicateSearch
 from models.data.graph_statistics import GraphStatistics
-from models.data.job_progress import Progress, check_stop, put_in_place
+from models.data.job_progress import Progress, put_in_place
 from models.data.preprocessing_metadata import Findings, describe_run, small_numbers, warnings_of
 from models.data.raw_functions import (
     SPLITS,
@@ -61,7 +61,7 @@ def run(settings: PreprocessSettings, context: JobContext) -> JobResult:
     temp_path.mkdir(parents=True)
     context.events.phase("read")
     surveys = {split: survey_split(find_split(settings.data, split)) for split in SPLITS}
-    groups = find_groups(settings, surveys, lambda: check_stop(context))
+    groups = find_groups(settings, surveys, context.leave_if_asked)
     tokenizer = SafeTokenizer(
         choose_tokenizer(settings, lambda: _training_texts(settings, surveys["train"], groups, context)),
         collapse_whitespace=settings.collapse_whitespace,
@@ -108,7 +108,7 @@ def _training_texts(
     """The usable rows of the training split, as they will be tokenised."""
     progress = Progress(context, train.num_lines, "functions read for the tokenizer")
     for named in usable_rows(settings, train, "train", groups, RowSink(SplitReport(), lambda _: None)):
-        check_stop(context)
+        context.leave_if_asked()
         progress.step(1)
         code = named.function.code
         yield " ".join(code.split()) if settings.collapse_whitespace else code
@@ -140,7 +140,7 @@ def _write_splits(
         with rejected_path.open("wb") as rejected, SplitFiles(temp_path) as files:
             chunks = _chunks(settings, sources, findings, rejected)
             for made in make_chunks(plan, chunks, num_workers):
-                check_stop(context, progress.done)
+                context.leave_if_asked(progress.done)
                 files.add(made.functions[0].split, made.records.lines, made.records.columns)
                 _take_note(made, findings)
                 progress.step(len(made.functions))

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from models.data.job_progress import Progress, check_stop, put_in_place
+from models.data.job_progress import Progress, put_in_place
 from models.data.probe_rows import TEST, functions_of_test, pair_functions, transformed
 from models.data.raw_functions import Rejection
 from models.data.records import NamedFunction, RecordMaker, RecordPlan
@@ -52,7 +52,7 @@ def run(settings: ProbeSettings, context: JobContext) -> JobResult:
         StoreUnavailable: The opening of the test split could not be logged; it stays closed. Retried.
         Interrupted: Asked to stop; the job starts over. Retried.
     """
-    check_stop(context)
+    context.leave_if_asked()
     context.events.phase("load")
     made_by = preprocess_settings_of(settings.records)
     plan = _plan(settings.records, made_by)
@@ -162,7 +162,7 @@ def _write_records(
     labels, tiers, groups = Counter({"0": 0, "1": 0}), Counter[str](), set[str]()
     with SplitFiles(temp_path, (TEST,)) as files:
         for chunk in _chunks(functions):
-            check_stop(context, progress.done)
+            context.leave_if_asked(progress.done)
             made = maker.make(chunk)
             files.add(TEST, made.lines, made.columns)
             labels.update(str(fact.label) for fact in made.facts)

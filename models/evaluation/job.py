@@ -7,14 +7,12 @@ and apply the thresholds to each set in it.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from models.errors import Interrupted, SettingsInvalid
+from models.errors import SettingsInvalid
 from models.evaluation.baselines import Baseline, fit_baselines
 from models.evaluation.decisions import CHOOSES, Settled, settle
 from models.evaluation.evaluation_document import Predictions, describe_evaluation, describe_set, read_source
@@ -31,11 +29,11 @@ from models.evaluation.measuring import (
 from models.evaluation.metrics import Floats
 from models.evaluation.record_sets import FINDINGS, SMALL_SET, WORDS, both_labels, kind_of, set_of, sets_of_test
 from models.evaluation.records import SplitRecords, read_probabilities, read_split
+from models.evaluation.result_files import write_document
 from models.evaluation.sealed_test import open_for_baselines
 from models.jobs.contract import JobContext, JobResult
 from models.jobs.keys import run_key
 from models.settings.evaluate import EvaluateSettings
-from models.store.filesystem import LocalFilesystem, write_synced
 from models.store.manifest import digest_file
 
 EVALUATION_FILE = "evaluation.json"
@@ -56,7 +54,7 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
         Interrupted: Asked to stop; nothing was written. Retried.
     """
     started = time.monotonic()
-    _announce(context, "load")
+    context.enter("load")
     train, valid = (both_labels(read_split(settings.data / f"{split}.jsonl")) for split in ("train", "valid"))
     if not settings.predictions:
         raise SettingsInvalid("predictions: name at least one finished predict run")
@@ -68,7 +66,7 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
         model: read_probabilities(path / "predictions_valid.jsonl", valid)
         for model, path in settings.predictions.items()
     }
-    _announce(context, "fit baselines")
+    context.enter("fit baselines")
     baselines = fit_baselines(train, seed=settings.seed)
     _refuse_shared_names(settings, baselines)
     scores |= {baseline.name: baseline.scorer(valid) for baseline in baselines}
@@ -77,11 +75,11 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
     how = Measuring(settings.num_resamples, settings.confidence, settings.seed)
     if len(settings.predictions) > MAX_MODELS_COMPARED:
         context.events.notice(f"compared: {compared_text(len(settings.predictions))}")
-    _announce(context, "measure")
+    context.enter("measure")
     splits = {"valid": _measure("valid", valid, train, scores, thresholds, settings, how, context)}
     opened = [model for model, path in settings.predictions.items() if (path / "predictions_test.jsonl").exists()]
     if opened:
-        _announce(context, "measure test")
+        context.enter("measure test")
         test = _open_test(settings, context, opened, baselines)
         test_scores = {
             model: read_probabilities(settings.predictions[model] / "predictions_test.jsonl", test) for model in opened
@@ -89,7 +87,7 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
         row_of = {record_id: row for row, record_id in enumerate(test.ids)}
         sets = {split: both_labels(records, split) for split, records in sets_of_test(test).items()}
         for split, records in sets.items():
-            _announce(context, f"measure {split}")
+            context.enter(f"measure {split}")
             rows = [row_of[record_id] for record_id in records.ids]
             own_scores = {name: probabilities[rows] for name, probabilities in test_scores.items()}
             splits[split] = _measure(split, records, train, own_scores, thresholds, settings, how, context)
@@ -99,7 +97,7 @@ def run(settings: EvaluateSettings, context: JobContext) -> JobResult:
     if evaluation["records"] == FINDINGS:
         documents |= _set_documents(evaluation, sources, baselines)
     for name, document in documents.items():
-        _write(context.run_path, name, document)
+        write_document(context.run_path, name, document)
     record = {"seconds_evaluating": round(time.monotonic() - started, 3)}
     return JobResult(numbers=_numbers(evaluation), files=tuple(documents), record=record)
 
@@ -220,17 +218,3 @@ def _refuse_names_of_no_folder(settings: EvaluateSettings) -> None:
             raise SettingsInvalid(
                 f"predictions: {model!r} names a folder of the run; use letters, digits and . _ + - only"
             )
-
-
-def _announce(context: JobContext, phase: str) -> None:
-    """Between phases a job may be asked to leave; nothing is kept, the next attempt begins anew."""
-    if context.stop_requested():
-        raise Interrupted(0)
-    context.events.phase(phase)
-
-
-def _write(run_path: Path, name: str, document: dict[str, Any]) -> None:
-    content = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    path = run_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_synced(LocalFilesystem(), path, content.encode(), temp_folder=run_path / ".temp")

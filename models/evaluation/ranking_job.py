@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from models.errors import DataInvalid, Interrupted, SettingsInvalid
+from models.errors import DataInvalid, SettingsInvalid
 from models.evaluation.baselines import Baseline, fit_baselines
 from models.evaluation.decisions import (
     Settled,
@@ -40,13 +40,13 @@ from models.evaluation.ranking_documents import (
 )
 from models.evaluation.ranking_trials import TrialRun, read_trials
 from models.evaluation.records import SplitRecords, data_digest, read_probabilities, read_split
+from models.evaluation.result_files import write_content
 from models.evaluation.threshold_sweep import recall_constrained
 from models.evaluation.thresholds import distinct_thresholds
 from models.jobs.contract import JobContext, JobResult
 from models.settings.decision import Argmax, FrozenThreshold, ThresholdSweep
 from models.settings.rank import RankSettings
 from models.settings.selection import RANKING_FILE, SELECTION_FILE
-from models.store.filesystem import LocalFilesystem, write_synced
 from models.store.manifest import digest_file
 
 CONFIG_FILE = "config_used.yaml"
@@ -83,23 +83,23 @@ def run(settings: RankSettings, context: JobContext) -> JobResult:
         Interrupted: Asked to stop; nothing was written. Retried.
     """
     started = time.monotonic()
-    _announce(context, "load")
+    context.enter("load")
     _refuse_names_of_no_folder(settings)
     runs = {run.label: run for run in read_trials(settings.trials)}
     train, valid = _usable(read_split(settings.train_data)), _usable(read_split(settings.val_data))
     val = _describe(valid, data_digest(settings.train_data, settings.val_data))
     scores = {label: read_probabilities(run.predictions_path, valid) for label, run in runs.items()}
-    _announce(context, "fit baselines")
+    context.enter("fit baselines")
     baselines = fit_baselines(train, seed=settings.seed)
     baseline_scores = {baseline.name: baseline.scorer(valid) for baseline in baselines}
-    _announce(context, "settle thresholds")
+    context.enter("settle thresholds")
     if isinstance(settings.decision, FrozenThreshold):
         earlier = FrozenRanking(settings.decision.ranking)
         _refuse_other_data(earlier, val["data_sha256"], settings)
         thresholds = _frozen(earlier, runs, baselines, valid, scores)
     else:
         thresholds = _chosen(settings.decision, baselines, valid, scores, baseline_scores)
-    _announce(context, "rank")
+    context.enter("rank")
     resamples = draw_resamples(valid.groups, num_resamples=settings.num_resamples, seed=settings.seed)
     entries = [_entry(run, scores[label], thresholds.trials[label]) for label, run in runs.items()]
     ranked = rank(entries, valid.labels, resamples, confidence=settings.confidence, seed=settings.seed)
@@ -113,16 +113,16 @@ def run(settings: RankSettings, context: JobContext) -> JobResult:
     if selected:
         documents[SELECTION_FILE] = selection_document(settings, val, selected, runs)
     for done, entry in enumerate(entries, start=1):
-        _leave_if_asked(context)
+        context.leave_if_asked()
         found = _trial_documents(settings, entry, runs[entry.label], valid, resamples, thresholds, val["sha256"])
         _warn_of_grid_ends(context, entry, found)
         documents |= found
         context.events.progress(done, len(entries), "trials")
-    _announce(context, "write")
-    contents = {name: _json_bytes(document) for name, document in documents.items()}
-    contents |= {f"trials/{label}/{CONFIG_FILE}": _yaml_bytes(run.deciding) for label, run in runs.items()}
+    context.enter("write")
+    contents = {name: _json_text(document) for name, document in documents.items()}
+    contents |= {f"trials/{label}/{CONFIG_FILE}": _yaml_text(run.deciding) for label, run in runs.items()}
     for name, content in contents.items():
-        _write(context, name, content)
+        write_content(context.run_path, name, content)
     record = {"seconds_ranking": round(time.monotonic() - started, 3)}
     return JobResult(numbers=_numbers(ranking), files=tuple(contents), record=record)
 
@@ -257,27 +257,10 @@ def _refuse_names_of_no_folder(settings: RankSettings) -> None:
             raise SettingsInvalid(f"trials: {label!r} names a folder of the run; use letters, digits and . _ + - only")
 
 
-def _announce(context: JobContext, phase: str) -> None:
-    """Between phases a job may be asked to leave; nothing is kept, the next attempt begins anew."""
-    _leave_if_asked(context)
-    context.events.phase(phase)
+def _json_text(document: Json) -> str:
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def _leave_if_asked(context: JobContext) -> None:
-    if context.stop_requested():
-        raise Interrupted(0)
-
-
-def _json_bytes(document: Json) -> bytes:
-    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _yaml_bytes(deciding: Mapping[str, Any]) -> bytes:
+def _yaml_text(deciding: Mapping[str, Any]) -> str:
     text: str = yaml.safe_dump(dict(deciding), sort_keys=True, allow_unicode=True)
-    return text.encode()
-
-
-def _write(context: JobContext, name: str, content: bytes) -> None:
-    path = context.run_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_synced(LocalFilesystem(), path, content, temp_folder=context.run_path / ".temp")
+    return text

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.errors import Interrupted
 from models.jobs.events import EventStream
 from models.jobs.hosts import Hosts
 from models.store.objects import FileObjects, ObjectStore
@@ -65,6 +66,24 @@ class JobContext:
     hosts: Hosts | None = None
     seconds_since_stop: Callable[[], float] = field(default=lambda: 0.0)
     record: dict[str, Any] = field(default_factory=dict)
+
+    def enter(self, phase: str) -> None:
+        """Begin the next phase of a job that keeps nothing between phases.
+
+        Raises:
+            Interrupted: the job was asked to leave; the next attempt begins anew. Retried.
+        """
+        self.leave_if_asked()
+        self.events.phase(phase)
+
+    def leave_if_asked(self, done: int = 0) -> None:
+        """Leave where the job was asked to.
+
+        Raises:
+            Interrupted: it was, after ``done`` of whatever it counts. Retried.
+        """
+        if self.stop_requested():
+            raise Interrupted(done)
 
     @property
     def openings_log(self) -> Path | ObjectStore:

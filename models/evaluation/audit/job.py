@@ -7,14 +7,12 @@ on train and valid, out of fold. One thread, fixed seeds: equal data give equal 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from models.errors import Interrupted
 from models.evaluation.audit.balance import class_balance
 from models.evaluation.audit.checks import Section
 from models.evaluation.audit.copies import duplicates, joined_with_copies, search_of
@@ -29,9 +27,9 @@ from models.evaluation.audit.telling_words import telling_words
 from models.evaluation.audit.words import WordScores, baselines, hashed_words, score_words
 from models.evaluation.intervals import draw_resamples
 from models.evaluation.metrics import Integers, as_json
+from models.evaluation.result_files import write_document
 from models.jobs.contract import JobContext, JobResult
 from models.settings.audit import AuditSettings
-from models.store.filesystem import LocalFilesystem, write_synced
 
 AUDIT_FILE = "audit.json"
 MIN_RECORDS = 20
@@ -52,10 +50,7 @@ def run(settings: AuditSettings, context: JobContext) -> JobResult:
     started = time.monotonic()
     with threadpool_limits(limits=1):  # sums in another order of threads would give other last digits
         document = audit(settings, context)
-    content = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_synced(
-        LocalFilesystem(), context.run_path / AUDIT_FILE, content.encode(), temp_folder=context.run_path / ".temp"
-    )
+    write_document(context.run_path, AUDIT_FILE, document)
     verdicts = {check["name"]: check["verdict"] for check in document["checks"]}
     numbers = {
         "num_records": sum(found["records"] for found in document["splits"].values()),
@@ -69,12 +64,12 @@ def run(settings: AuditSettings, context: JobContext) -> JobResult:
 
 def audit(settings: AuditSettings, context: JobContext) -> dict[str, Any]:
     """All checks, as ``audit.json`` holds them."""
-    _announce(context, "read")
+    context.enter("read")
     rows = read_rows(settings.data, settings.format)
     if rows.num_rejected:
         context.events.notice(f"{rows.num_rejected} rows cannot be used and are left out", "warning")
     splits = split_counts(rows)
-    _announce(context, "find copies")
+    context.enter("find copies")
     search = search_of(rows, settings.near_duplicate_similarity)
     sections = [
         class_balance(rows, splits),
@@ -99,13 +94,13 @@ def _of_learnable(every: AuditRows, joined: Integers, settings: AuditSettings, c
     rows = every.learnable
     groups = joined[np.array(every.splits) != SEALED]
     enough = len(rows) >= MIN_RECORDS
-    _announce(context, "check groups and order")
+    context.enter("check groups and order")
     sections = [group_purity(rows, seed), order_leak(rows, seed)]
-    _announce(context, "check shortcuts")
+    context.enter("check shortcuts")
     resamples = draw_resamples([str(group) for group in groups], num_resamples=NUM_RESAMPLES, seed=seed)
     by_group = group_folds(rows.labels, groups, settings.num_folds, seed) if enough else None
     sections += [length(rows, by_group, resamples), shortcuts(rows, by_group, resamples)]
-    _announce(context, "check words")
+    context.enter("check words")
     words = hashed_words(rows)
     seeds = range(seed, seed + (REPEATS if len(rows) <= MANY_RECORDS else 1))
     ways: dict[str, Callable[[], list[Integers | None]]] = {
@@ -118,12 +113,12 @@ def _of_learnable(every: AuditRows, joined: Integers, settings: AuditSettings, c
     }
     scored: dict[str, WordScores | None] = {}
     for done, (name, fold) in enumerate(ways.items()):
-        _check_stop(context)
+        context.leave_if_asked()
         context.events.progress(done, len(ways), "ways to fold")
         scored[name] = score_words(rows, words, fold() if enough else [], resamples, seed)
     sections.append(baselines(rows, scored))
     sections.append(telling_words(rows, words, groups))
-    _announce(context, "look for wrong labels")
+    context.enter("look for wrong labels")
     noise = label_noise(rows, words, groups, scored["group_folds"], num_shown=settings.num_shown, seed=seed)
     return [*sections, noise]
 
@@ -132,14 +127,3 @@ def _by_project(rows: AuditRows, num_folds: int) -> Integers | None:
     """Folds by project; a record without one is a project of its own name."""
     names, places = codes_of(rows.categories.get("project", [""] * len(rows)))
     return project_folds(rows.labels, places, num_folds) if len(set(names) - {""}) > 1 else None
-
-
-def _announce(context: JobContext, phase: str) -> None:
-    """Between phases a job may be asked to leave; nothing is kept, the next attempt begins anew."""
-    _check_stop(context)
-    context.events.phase(phase)
-
-
-def _check_stop(context: JobContext) -> None:
-    if context.stop_requested():
-        raise Interrupted(0)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from models.errors import Interrupted
 from models.evaluation.comparison.differences import Contender, Corrected, Pairing, compare_systems, pairs_to_compare
 from models.evaluation.comparison.document import (
     SystemResult,
@@ -39,7 +37,7 @@ from models.evaluation.finished_predictions import verify_system_run
 from models.evaluation.intervals import draw_resamples
 from models.evaluation.metrics import predictions_at
 from models.evaluation.records import SplitRecords
-from models.evaluation.row_files import write_document
+from models.evaluation.result_files import write_document
 from models.jobs.contract import JobContext, JobResult
 from models.settings.compare import CompareSettings
 
@@ -60,23 +58,22 @@ def run(settings: CompareSettings, context: JobContext) -> JobResult:
         Interrupted: Asked to stop; nothing was written. Retried.
     """
     started = time.monotonic()
-    _announce(context, "load")
+    context.enter("load")
     models = model_systems(settings.systems)
     for run_path in (path for model in models for path in model.runs):
         verify_system_run(run_path)
     pairings = pairs_to_compare(models, settings.comparisons)
     is_test = scored_by_all(models, "test")
     refuse_two_sets_of_pairs(settings.probes)
-    announce = partial(_announce, context)
-    settled = settle(settings, models, announce)
+    settled = settle(settings, models, context.enter)
     if is_test:
-        announce("open test")
+        context.enter("open test")
         opened = open_test(settings, context, settled)
     else:
         opened = Opened(False, settled.valid, settled.scores)
-    announce("measure")
+    context.enter("measure")
     results = _measure(settings, context, settled, opened)
-    announce("compare")
+    context.enter("compare")
     rows = _compare(settings, pairings, results, opened.records)
     leaks = find_leaks(settled.training_sets, opened.records, opened.split)
     warnings = _warnings(settings, settled, opened, results, rows, leaks)
@@ -93,7 +90,7 @@ def _measure(settings: CompareSettings, context: JobContext, settled: Settled, o
     resamples = draw_resamples(opened.records.groups, num_resamples=how.num_resamples, seed=how.seed)
     results = []
     for done, system in enumerate(settled.systems, start=1):
-        _leave_if_asked(context)
+        context.leave_if_asked()
         frozen, scores = settled.frozen[system.name], opened.scores[system.name]
         measured = measure(resamples, labels, scores, frozen.thresholds)
         vds = measure_vulnerability_score(
@@ -195,14 +192,3 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, Any]:
         "num_tests": len(document["comparisons"]),
         "verdicts": document["verdicts"],
     }
-
-
-def _announce(context: JobContext, phase: str) -> None:
-    """Between phases a job may be asked to leave; nothing is kept, the next attempt begins anew."""
-    _leave_if_asked(context)
-    context.events.phase(phase)
-
-
-def _leave_if_asked(context: JobContext) -> None:
-    if context.stop_requested():
-        raise Interrupted(0)

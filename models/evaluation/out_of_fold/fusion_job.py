@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import DataInvalid, Interrupted, SettingsInvalid
+from models.errors import DataInvalid, SettingsInvalid
 from models.evaluation.metrics import Floats, as_json, auroc, ranking_of, steps_of
 from models.evaluation.out_of_fold.calibrated_scores import Calibrated, doubts_of, read_calibrated
 from models.evaluation.out_of_fold.fused_predictions import Bases, calibrate_fused, fuse_file, read_bases
@@ -24,7 +24,7 @@ from models.evaluation.out_of_fold.score_scale import Scale
 from models.evaluation.out_of_fold.scored_rows import log_losses, sigmoid
 from models.evaluation.out_of_fold.stacking import Fuser, fit_fuser
 from models.evaluation.out_of_fold.temperature import Temperature
-from models.evaluation.row_files import write_document, write_rows
+from models.evaluation.result_files import write_document, write_rows
 from models.jobs.contract import JobContext, JobResult
 from models.jobs.keys import run_key
 from models.settings.fuse import FuseSettings
@@ -70,19 +70,19 @@ def run(settings: FuseSettings, context: JobContext) -> JobResult:
     """
     started = time.monotonic()
     _refuse_models(settings)
-    _announce(context, "load")
+    context.enter("load")
     scores = read_calibrated(settings.data, settings.folds, settings.out_of_fold)
     bases = read_bases(settings.bases, scores) if settings.bases else None
-    _announce(context, "cross-fit")
+    context.enter("cross-fit")
     learn = _learner(settings, scores)
     fitted = cross_fit(scores.standardised, scores.labels, scores.fold, list(scores.models), learn)
     fuser = learn(scores.standardised, scores.labels)
     temperature = calibrate_fused(bases, fuser, scores) if bases is not None else None
-    _announce(context, "measure")
+    context.enter("measure")
     document = _describe(settings, scores, Fused(fuser, fitted, bases, temperature))
     for warning in document["warnings"]:
         context.events.notice(warning, "warning")
-    _announce(context, "write")
+    context.enter("write")
     files = [
         write_rows(context.run_path, OUT_OF_FOLD_FILE, _cross_fitted_rows(scores, fitted)),
         write_document(context.run_path, FUSION_FILE, document),
@@ -235,10 +235,3 @@ def _refuse_models(settings: FuseSettings) -> None:
         raise SettingsInvalid("out_of_fold: a fusion joins at least two models; name another")
     if FUSION in settings.out_of_fold:
         raise SettingsInvalid(f"out_of_fold: {FUSION!r} is the name of what is made here; name the model otherwise")
-
-
-def _announce(context: JobContext, phase: str) -> None:
-    """Between phases the job may be asked to leave; nothing is kept, the next attempt begins anew."""
-    if context.stop_requested():
-        raise Interrupted(0)
-    context.events.phase(phase)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import DataInvalid, Interrupted
+from models.errors import DataInvalid
 from models.evaluation.metrics import Floats, as_json
 from models.evaluation.out_of_fold.calibrated_scores import Calibrated, read_calibrated
 from models.evaluation.out_of_fold.judged_labels import Judged, judge
@@ -34,7 +34,7 @@ from models.evaluation.out_of_fold.weighing_quality import (
 )
 from models.evaluation.out_of_fold.weight_distribution import describe_distribution, describe_weights, rows_by
 from models.evaluation.out_of_fold.weights_of_trust import LABELS, weights_of_trust
-from models.evaluation.row_files import write_document, write_rows
+from models.evaluation.result_files import write_document, write_rows
 from models.jobs.contract import JobContext, JobResult
 from models.settings.weigh import WeighSettings
 
@@ -55,20 +55,20 @@ def run(settings: WeighSettings, context: JobContext) -> JobResult:
         Interrupted: Asked to stop; nothing was written. Retried.
     """
     started = time.monotonic()
-    _announce(context, "load")
+    context.enter("load")
     scores = read_calibrated(settings.data, settings.folds, settings.out_of_fold)
     provenance = read_provenance(scores.train.path)
     planted = read_planted(settings.planted, provenance) if settings.planted is not None else None
-    _announce(context, "weigh")
+    context.enter("weigh")
     judged = judge(scores)
     weights = _weights(scores, judged, settings)
-    _announce(context, "measure")
+    context.enter("measure")
     document = _describe(scores, provenance, judged, weights, settings)
     if planted is not None:
         document["planted"] = _describe_planted(scores, judged, planted, settings)
     for warning in document["warnings"]:
         context.events.notice(warning, "warning")
-    _announce(context, "write")
+    context.enter("write")
     files = _write(scores, provenance, judged, weights, document, settings, context)
     record = {"seconds_weighing": round(time.monotonic() - started, 3)}
     return JobResult(numbers=_numbers(document), files=files, record=record)
@@ -247,10 +247,3 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, Any]:
         "weights": document["weights"],
         "planted_auroc": None if planted is None else planted["auroc"],
     }
-
-
-def _announce(context: JobContext, phase: str) -> None:
-    """Between phases the job may be asked to leave; nothing is kept, the next attempt begins anew."""
-    if context.stop_requested():
-        raise Interrupted(0)
-    context.events.phase(phase)

@@ -14,12 +14,19 @@ from tasks.aws.price_table import READ_ON, STORAGE, TRAINING
 from tasks.aws.prices import API_SOURCE, on_demand_rate
 
 T4 = "ml.g4dn.xlarge"
-TODAY = time.strftime("%Y-%m-%d", time.gmtime())
+TODAY = "2026-11-21"
 
 
 @pytest.fixture(autouse=True)
 def nothing_asked(monkeypatch):
     monkeypatch.setattr(prices, "_asked", {})
+    monkeypatch.setattr(prices, "_today", lambda: TODAY)  # a real clock would pass midnight within a run of tests
+
+
+def test_today_is_that_of_utc(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2026, 1, 2, 23, 59, 59, 4, 2, 0)))
+    assert prices._today() == "2026-01-02"
 
 
 def dimension(usd="0.7364000000", unit="Hrs"):
