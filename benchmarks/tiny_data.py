@@ -10,8 +10,9 @@ from pathlib import Path
 
 from models.data.generated import write_sample
 from models.settings.preprocess import PreprocessSettings
+from models.settings.text_encoder import SmallEncoder
 from models.settings.tokenizing import TOKENIZER_FOLDER
-from models.settings.transformer import SmallEncoder, TransformerSettings
+from models.settings.transformer import TransformerSettings
 
 TINY_FUNCTIONS = 180
 BACKBONE_FOLDER = "backbone"

@@ -29,9 +29,10 @@ from benchmarks.plain_trainer import PlainTraining, Sampling, num_sorted_steps, 
 from benchmarks.side_by_side import OurTraining, Training, excess_allowed, held, spread
 from benchmarks.tiny_data import write_tiny_data
 from models.nn.sequence_classifier import SequenceClassifier
+from models.settings.text_encoder import SmallEncoder
 from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.train import ComputeSettings, TrainSettings
-from models.settings.transformer import SmallEncoder, TransformerSettings
+from models.settings.transformer import TransformerSettings
 from models.training.objective import Objective
 from models.training.transformer import TokenExamples, TransformerObjective
 

@@ -28,8 +28,9 @@ from models.jobs.stopping import StopSignal
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings, TrimmingStrategy
+from models.settings.text_encoder import SmallEncoder
 from models.settings.train import ComputeSettings, TrainSettings
-from models.settings.transformer import SmallEncoder, TransformerSettings
+from models.settings.transformer import TransformerSettings
 
 HEADS = ("kept", "read", "F1", "AUROC", "loss", "s/training", "steps")
 NAME_WIDTH = 14

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from models.jobs.build import Build
 from models.jobs.keys import missing_inputs
-from models.jobs.layout import RunPlan, is_finished, label_of
+from models.jobs.labels import label_of
+from models.jobs.layout import RunPlan, is_finished
 from models.settings.fields import Settings
 from models.settings.train import TrainSettings
 from tasks.aws.prices import on_demand_rate

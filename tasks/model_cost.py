@@ -12,6 +12,8 @@ from pathlib import Path
 
 from models.errors import SettingsInvalid
 from models.settings.gnn import GnnSettings
+from models.settings.text_encoder import TextEncoder
+from models.settings.train import ModelSettings
 from models.settings.transformer import TransformerSettings
 
 LEAST_COST = 0.02
@@ -49,9 +51,11 @@ BASE_TOKENS = 512
 KNOWN_SIZES = {"Salesforce/codet5-small": EncoderSize(6, 512, 2048)}
 """Of backbones by name that are not of CodeBERT-base's size."""
 BASE_GNN = GnnSettings()
+TEXTS_OF = {"embeddings": 2, "cross_encoder": 16, "patch_ranker": 4}
+"""Texts that are read for a record, about: of a pair, of a list, of a bug."""
 
 
-def relative_cost(model: TransformerSettings | GnnSettings) -> float:
+def relative_cost(model: ModelSettings) -> float:
     """Work for a record, as a multiple of CodeBERT-base's at 512 tokens, or of the default graph network's.
 
     A backbone that is not at hand counts as the small encoder where settings let that be trained instead; one whose
@@ -60,18 +64,24 @@ def relative_cost(model: TransformerSettings | GnnSettings) -> float:
     Args:
         model: ``model`` of a train job.
     """
-    cost = _of_transformer(model) if isinstance(model, TransformerSettings) else _of_gnn(model) / _of_gnn(BASE_GNN)
+    if isinstance(model, TextEncoder):
+        cost = _of_texts(model) * (
+            model.max_windows if isinstance(model, TransformerSettings) else TEXTS_OF[model.kind]
+        )
+    else:
+        cost = _of_gnn(model) / _of_gnn(BASE_GNN) if isinstance(model, GnnSettings) else LEAST_COST
     return max(LEAST_COST, cost)
 
 
-def _of_transformer(model: TransformerSettings) -> float:
+def _of_texts(model: TextEncoder) -> float:
+    """Work for one text."""
     size = _encoder_size(model)
-    cost = model.max_windows * size.products(model.max_seq_len) / BASE.products(BASE_TOKENS)
+    cost = size.products(model.max_seq_len) / BASE.products(BASE_TOKENS)
     cost *= DECODER_COST if model.reads_with == "encoder_decoder" else 1.0
     return cost * (CHECKPOINTING_COST if model.gradient_checkpointing else 1.0)
 
 
-def _encoder_size(model: TransformerSettings) -> EncoderSize:
+def _encoder_size(model: TextEncoder) -> EncoderSize:
     small = EncoderSize(model.small.num_layers, model.small.hidden_dim, model.small.feedforward_dim)
     if model.pretrained == "off":
         return small
@@ -82,7 +92,7 @@ def _encoder_size(model: TransformerSettings) -> EncoderSize:
     return KNOWN_SIZES.get(model.backbone, BASE)
 
 
-def _is_cached(model: TransformerSettings) -> bool:
+def _is_cached(model: TextEncoder) -> bool:
     from models.data.backbone_files import choose_backbone
 
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.jobs.keys import missing_inputs
-from models.jobs.layout import is_finished, label_of, plan_run
+from models.jobs.labels import label_of
+from models.jobs.layout import is_finished, plan_run
 from models.settings.fields import Settings
 from tasks import phase2_jobs as jobs_of
 from tasks.foreseen_jobs import UNKNOWN_KEY

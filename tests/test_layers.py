@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("models", "tasks", "flows", "deployments", "benchmarks")
 TORCH = {"torch", "transformers", "torch_geometric", "accelerate"}
 CLOUD = {"prefect_aws", "boto3", "botocore", "sagemaker"}
-SCIENCE = {"scipy", "sklearn", "mlflow", "matplotlib", "pandas", "pyarrow"}
-HEAVY_BESIDE_A_FLOW = TORCH | CLOUD | {"scipy", "sklearn", "mlflow"}
+SCIENCE = {"scipy", "sklearn", "mlflow", "matplotlib", "pandas", "pyarrow", "faiss", "bm25s", "lightgbm"}
+HEAVY_BESIDE_A_FLOW = TORCH | CLOUD | {"scipy", "sklearn", "mlflow", "faiss", "bm25s", "lightgbm"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "core"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import SettingsInvalid
-from models.settings.transformer import TransformerSettings
+from models.settings.text_encoder import TextEncoder
 
 POSITIONS_AFTER_PADDING = frozenset(
     {"camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"}
@@ -22,7 +22,7 @@ FAMILIES_WITH_DECODER = frozenset({"mt5", "t5", "umt5"})
 """Families whose decoder can read the text too (``reads_with`` encoder_decoder)."""
 
 
-def check_config(config: dict[str, Any], path: Path, settings: TransformerSettings) -> None:
+def check_config(config: dict[str, Any], path: Path, settings: TextEncoder) -> None:
     """Refuse a backbone that cannot be used, or not with these settings.
 
     Args:
@@ -57,7 +57,7 @@ def _is_known(family: str) -> bool:
     return family in CONFIG_MAPPING
 
 
-def _check_length(config: dict[str, Any], settings: TransformerSettings) -> None:
+def _check_length(config: dict[str, Any], settings: TextEncoder) -> None:
     largest = max_positions(config)
     if largest is not None and settings.max_seq_len > largest:
         raise SettingsInvalid(

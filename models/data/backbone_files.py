@@ -17,7 +17,7 @@ from models.data.backbone_config import FAMILIES_WITH_DECODER, check_config
 from models.data.model_hub import ModelHub, is_hub_name
 from models.data.tokenizer_files import TOKENIZER_FILE
 from models.errors import SettingsInvalid, StoreUnavailable, WeightsMissing
-from models.settings.transformer import PINNED_REVISIONS, TransformerSettings
+from models.settings.text_encoder import PINNED_REVISIONS, TextEncoder
 
 CONFIG_FILE = "config.json"
 OFF = "pretrained is off"
@@ -95,7 +95,7 @@ class WeightsFiles(NamedTuple):
         return self.entry.startswith("pytorch_model")
 
 
-def choose_backbone(settings: TransformerSettings, hub: ModelHub | None = None) -> BackboneChoice:
+def choose_backbone(settings: TextEncoder, hub: ModelHub | None = None) -> BackboneChoice:
     """Settle what a run begins from. Of a name on the hub only config.json is fetched, and only if that is allowed.
 
     Args:
@@ -121,7 +121,7 @@ def choose_backbone(settings: TransformerSettings, hub: ModelHub | None = None) 
     return BackboneChoice(files, "", "", files.config["model_type"], identity)
 
 
-def _small(settings: TransformerSettings, reason: str, detail: str) -> BackboneChoice:
+def _small(settings: TextEncoder, reason: str, detail: str) -> BackboneChoice:
     family = settings.small.family
     if settings.reads_with == "encoder_decoder" and family not in FAMILIES_WITH_DECODER:
         raise SettingsInvalid(
@@ -131,7 +131,7 @@ def _small(settings: TransformerSettings, reason: str, detail: str) -> BackboneC
     return BackboneChoice(None, reason, detail, family, f"small {family}, trained from nothing")
 
 
-def _in_folder(settings: TransformerSettings) -> BackboneFiles:
+def _in_folder(settings: TextEncoder) -> BackboneFiles:
     folder = Path(settings.backbone)
     if settings.revision is not None:
         raise SettingsInvalid(f"revision belongs to a name on the hub, and backbone {folder} is a folder")
@@ -141,7 +141,7 @@ def _in_folder(settings: TransformerSettings) -> BackboneFiles:
     return BackboneFiles(settings.backbone, folder, None, _read_json(folder / CONFIG_FILE))
 
 
-def _on_hub(settings: TransformerSettings, hub: ModelHub) -> BackboneFiles | str:
+def _on_hub(settings: TextEncoder, hub: ModelHub) -> BackboneFiles | str:
     """The backbone by its name, or why it cannot be had where that is no error."""
     name = settings.backbone
     if not is_hub_name(name):
@@ -171,7 +171,7 @@ def _config_on_hub(name: str, commit: str, hub: ModelHub) -> Path:
     return hub.fetch(name, CONFIG_FILE, commit)
 
 
-def _not_had(settings: TransformerSettings, reason: str, *, is_pinned: bool) -> str:
+def _not_had(settings: TextEncoder, reason: str, *, is_pinned: bool) -> str:
     if settings.pretrained == "required":
         commit = "" if is_pinned else " and --model.revision COMMIT"
         raise WeightsMissing(
@@ -190,7 +190,7 @@ def _name_a_commit(name: str) -> str:
     )
 
 
-def fetch_backbone(files: BackboneFiles, settings: TransformerSettings, hub: ModelHub | None = None) -> None:
+def fetch_backbone(files: BackboneFiles, settings: TextEncoder, hub: ModelHub | None = None) -> None:
     """Bring weights and tokenizer of a name on the hub into the cache; nothing happens where they are there.
 
     Raises:

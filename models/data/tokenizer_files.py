@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from models.errors import SettingsInvalid
-from models.settings.transformer import PINNED_REVISIONS
+from models.settings.text_encoder import PINNED_REVISIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -19,14 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.jobs.compute import planned_facts
+from models.jobs.compute import Computed, planned_facts
 from models.jobs.hardware import this_machine
 from models.jobs.keys import build_settings, sha256_of
 from models.jobs.placement import Machine
 from models.jobs.registry import entry_modules
 from models.settings.fields import Settings
-from models.settings.predict import PredictSettings
-from models.settings.train import TrainSettings
 
 ROOT_PATH = Path(__file__).resolve().parents[2]
 OWN_PACKAGES = ("models",)
@@ -97,7 +95,7 @@ def build_of(settings: Settings, machine: Machine | None = None, python: str | N
     """
     paths = closure(entry_modules(settings))
     facts = build_settings(settings)
-    if isinstance(settings, TrainSettings | PredictSettings):
+    if isinstance(settings, Computed):
         facts |= planned_facts(settings, machine)
     else:
         facts["device_class"] = (machine or this_machine("cpu")).device_class

@@ -17,6 +17,7 @@ from models.jobs.ranks import RetoldRanks
 from models.jobs.registry import OBJECTIVE_MODULES
 from models.jobs.stopping import StopSignal
 from models.settings.audit import AuditSettings
+from models.settings.balance import BalanceSettings
 from models.settings.collect import CollectSettings
 from models.settings.command_line import parse_command
 from models.settings.compare import CompareSettings
@@ -30,6 +31,17 @@ from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.probe import ProbeSettings
 from models.settings.rank import RankSettings
+from models.settings.retrieval import (
+    BoostSettings,
+    CandidatesSettings,
+    EmbedSettings,
+    ExportSettings,
+    JudgeSettings,
+    MineSettings,
+    PairsSettings,
+    RetrieveSettings,
+    ScoreSettings,
+)
 from models.settings.train import TrainSettings
 from models.settings.weigh import WeighSettings
 
@@ -47,6 +59,16 @@ SETTINGS_CLASSES: dict[str, type[Settings]] = {
     "rank": RankSettings,
     "evaluate": EvaluateSettings,
     "compare": CompareSettings,
+    "balance": BalanceSettings,
+    "pairs": PairsSettings,
+    "candidates": CandidatesSettings,
+    "embed": EmbedSettings,
+    "mine": MineSettings,
+    "retrieve": RetrieveSettings,
+    "score": ScoreSettings,
+    "boost": BoostSettings,
+    "judge": JudgeSettings,
+    "export": ExportSettings,
 }
 TRAIN_ALIASES = {
     "epochs": "model.epochs",
@@ -57,6 +79,10 @@ TRAIN_ALIASES = {
     "weight-decay": "model.weight_decay",
     "dropout": "model.dropout",
     "warmup-ratio": "model.warmup_ratio",
+    "warmup-steps": "model.warmup_steps",
+    "max-pairs": "model.max_pairs",
+    "max-triples": "model.max_triples",
+    "encoder": "model.encoder",
     "max-seq-len": "model.max_seq_len",
     "backbone": "model.backbone",
     "pretrained": "model.pretrained",

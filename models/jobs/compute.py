@@ -13,14 +13,18 @@ from models.jobs.placement import Machine
 from models.jobs.registry import train_settings_of
 from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
+from models.settings.retrieval import EmbedSettings, ScoreSettings
+from models.settings.text_encoder import TextEncoder
 from models.settings.train import ComputeSettings, TrainSettings
-from models.settings.transformer import TransformerSettings
+
+Computed = TrainSettings | PredictSettings | EmbedSettings | ScoreSettings
+"""Jobs that say what they run on."""
 
 if TYPE_CHECKING:
     from models.data.backbone_files import BackboneChoice
 
 
-def resolved_compute(settings: TrainSettings | PredictSettings, machine: Machine | None = None) -> ComputeSettings:
+def resolved_compute(settings: Computed, machine: Machine | None = None) -> ComputeSettings:
     """The job's compute settings with nothing left to ``auto``.
 
     Args:
@@ -44,7 +48,7 @@ def resolved_compute(settings: TrainSettings | PredictSettings, machine: Machine
     return compute.model_copy(update={"device": found.device, "precision": precision})
 
 
-def planned_facts(settings: TrainSettings | PredictSettings, machine: Machine | None = None) -> dict[str, Any]:
+def planned_facts(settings: Computed, machine: Machine | None = None) -> dict[str, Any]:
     """What the build key says of machine and starting point.
 
     Args:
@@ -64,22 +68,22 @@ def planned_facts(settings: TrainSettings | PredictSettings, machine: Machine | 
     model = settings.model if isinstance(settings, TrainSettings) else None
     if isinstance(model, GnnSettings) and model.auto_batch_size:
         facts["memory_gib"] = planned_memory_gib(found, machine)  # it decides the batch size, and so the result
-    if isinstance(model, TransformerSettings):
+    if isinstance(model, TextEncoder):
         facts["backbone"] = chosen_backbone(model).identity
     return facts
 
 
-def chosen_backbone(model: TransformerSettings) -> BackboneChoice:
+def chosen_backbone(model: TextEncoder) -> BackboneChoice:
     """What a run of these settings begins from, as it is here and now."""
     choice: BackboneChoice = _by_name("models.data.backbone_files").choose_backbone(model)
     return choice
 
 
-def _backbone_family(settings: TrainSettings | PredictSettings) -> str | None:
+def _backbone_family(settings: Computed) -> str | None:
     """Class of the backbone, such as t5; ``None`` where there is none."""
     if isinstance(settings, TrainSettings):
-        return chosen_backbone(settings.model).family if isinstance(settings.model, TransformerSettings) else None
-    if not isinstance(train_settings_of(settings).model, TransformerSettings):
+        return chosen_backbone(settings.model).family if isinstance(settings.model, TextEncoder) else None
+    if not isinstance(train_settings_of(settings).model, TextEncoder):
         return None
     # What was trained, not what the settings would find today.
     path = settings.model_run / RESULT_FILE

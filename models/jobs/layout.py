@@ -17,20 +17,9 @@ from models.errors import BuildDiffers, ObjectCorrupt, ObjectMissing, SettingsIn
 from models.jobs.build import Build, build_of
 from models.jobs.contract import MANIFEST_FILE, RESULT_FILE
 from models.jobs.keys import run_key
+from models.jobs.labels import label_of
 from models.jobs.placement import Machine
-from models.settings.audit import AuditSettings
-from models.settings.collect import CollectSettings
 from models.settings.fields import Settings
-from models.settings.findings import FindingsSettings
-from models.settings.folds import FoldsSettings
-from models.settings.fuse import FuseSettings
-from models.settings.predict import PredictSettings
-from models.settings.preprocess import PreprocessSettings
-from models.settings.probe import ProbeSettings
-from models.settings.rank import RankSettings
-from models.settings.train import ModelSettings, TrainSettings
-from models.settings.transformer import TransformerSettings
-from models.settings.weigh import WeighSettings
 from models.store.filesystem import disk_errors
 from models.store.manifest import verify_manifest
 
@@ -169,52 +158,6 @@ def read_result(run_path: Path) -> dict[str, Any]:
     """``result.json`` of a finished run."""
     result: dict[str, Any] = json.loads((run_path / RESULT_FILE).read_text())
     return result
-
-
-def label_of(settings: Settings) -> str:
-    """What people call this run, without date and key."""
-    if isinstance(settings, TrainSettings):
-        model = settings.model
-        fold = "" if settings.left_out_fold is None else f"_without_fold{settings.left_out_fold}"
-        return (
-            f"{_model_label(model)}_lr{_short(model.learning_rate)}_bs{model.batch_size}_ep{model.epochs}"
-            f"_wd{model.weight_decay:g}_s{settings.seed}{fold}{'' if settings.weights is None else '_weighted'}"
-        )
-    if isinstance(settings, PreprocessSettings | FindingsSettings):
-        tokenizer = Path(settings.tokenizer).name if settings.tokenizer else f"bpe{settings.vocab_size}"
-        return f"{settings.source}_{tokenizer}_len{settings.max_seq_len}"
-    if isinstance(settings, PredictSettings):
-        return "test" if settings.open_test else settings.splits[-1] if settings.splits else "none"
-    if isinstance(settings, RankSettings):
-        return settings.stage
-    if isinstance(settings, CollectSettings):
-        return "_".join((settings.clean_name, *settings.sources))
-    if isinstance(settings, FoldsSettings):
-        return f"{settings.num_folds}_by_{settings.by}_s{settings.seed}"
-    if isinstance(settings, WeighSettings):
-        return settings.treatment
-    if isinstance(settings, FuseSettings):
-        return f"{settings.method}_{'_'.join(settings.out_of_fold)}"
-    if isinstance(settings, ProbeSettings):
-        return settings.what.kind
-    if isinstance(settings, AuditSettings):
-        return "audit"
-    return "metrics"
-
-
-def _model_label(model: ModelSettings) -> str:
-    """The kind, or what is asked to be trained of it."""
-    if not isinstance(model, TransformerSettings):
-        return model.kind
-    if model.pretrained == "off":
-        return f"{model.small.family}{model.small.num_layers}x{model.small.hidden_dim}"
-    name = Path(model.backbone).name
-    return f"{name}-or-small" if model.pretrained == "auto" else name
-
-
-def _short(number: float) -> str:
-    """``2e-5`` rather than ``2e-05``."""
-    return f"{number:g}".replace("e-0", "e-")
 
 
 def _run_folder(kind_path: Path, key: str, settings: Settings) -> Path:

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from models.errors import SettingsInvalid
 from models.jobs.contract import JobContext, JobResult
 from models.settings.audit import AuditSettings
+from models.settings.balance import BalanceSettings
 from models.settings.collect import CollectSettings
 from models.settings.compare import CompareSettings
 from models.settings.evaluate import EvaluateSettings
@@ -26,6 +27,17 @@ from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.probe import ProbeSettings
 from models.settings.rank import RankSettings
+from models.settings.retrieval import (
+    BoostSettings,
+    CandidatesSettings,
+    EmbedSettings,
+    ExportSettings,
+    JudgeSettings,
+    MineSettings,
+    PairsSettings,
+    RetrieveSettings,
+    ScoreSettings,
+)
 from models.settings.train import TrainSettings
 from models.settings.weigh import WeighSettings
 
@@ -42,7 +54,17 @@ JobSettings = Annotated[
     | FuseSettings
     | RankSettings
     | EvaluateSettings
-    | CompareSettings,
+    | CompareSettings
+    | BalanceSettings
+    | PairsSettings
+    | CandidatesSettings
+    | EmbedSettings
+    | MineSettings
+    | RetrieveSettings
+    | ScoreSettings
+    | BoostSettings
+    | JudgeSettings
+    | ExportSettings,
     Field(discriminator="kind"),
 ]
 
@@ -60,11 +82,25 @@ ENTRY_MODULES = {
     "rank": "models.evaluation.ranking_job",
     "evaluate": "models.evaluation.job",
     "compare": "models.evaluation.comparison.job",
+    "balance": "models.data.balanced.job",
+    "pairs": "models.data.retrieval.pairing",
+    "candidates": "models.data.retrieval.candidates",
+    "embed": "models.training.embedding",
+    "mine": "models.evaluation.retrieval.mining",
+    "retrieve": "models.evaluation.retrieval.job",
+    "score": "models.training.list_scoring",
+    "boost": "models.evaluation.retrieval.boosting",
+    "judge": "models.evaluation.retrieval.judging",
+    "export": "models.training.export",
 }
 
 OBJECTIVE_MODULES = {
     "gnn": "models.training.gnn",
     "transformer": "models.training.transformer",
+    "embeddings": "models.training.embeddings",
+    "reranker": "models.training.reranker",
+    "cross_encoder": "models.training.cross_encoder",
+    "patch_ranker": "models.training.patch_ranker",
 }
 """Module of each model kind; it defines ``OBJECTIVE``, a class that keeps ``models.training.objective.Objective``."""
 
@@ -85,12 +121,16 @@ def model_kind_of(settings: Settings) -> str | None:
     """The model's kind, where the job has a model: its own, or that of the run it reads."""
     if isinstance(settings, TrainSettings):
         return settings.model.kind
-    if isinstance(settings, PredictSettings):
+    if isinstance(settings, OfTrainedModel):
         return train_settings_of(settings).model.kind
     return None
 
 
-def train_settings_of(settings: PredictSettings) -> TrainSettings:
+OfTrainedModel = PredictSettings | EmbedSettings | ScoreSettings | ExportSettings
+"""Jobs that read the model of a finished training run, in ``model_run``."""
+
+
+def train_settings_of(settings: OfTrainedModel) -> TrainSettings:
     """Settings of the training run that ``settings`` reads.
 
     Raises:

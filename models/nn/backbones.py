@@ -35,7 +35,7 @@ from transformers.utils import logging as transformers_logging
 from models.data.backbone_files import CONFIG_FILE, BackboneFiles, weights_files
 from models.errors import SettingsInvalid
 from models.nn.converted_weights import safe_weights
-from models.settings.transformer import TransformerSettings
+from models.settings.text_encoder import TextEncoder
 
 NAMES_SHOWN = 3
 """How many weights a message names."""
@@ -64,7 +64,7 @@ class LoadedBackbone(NamedTuple):
     notices: tuple[str, ...]
 
 
-def pretrained_backbone(files: BackboneFiles, settings: TransformerSettings, *, converted_path: Path) -> LoadedBackbone:
+def pretrained_backbone(files: BackboneFiles, settings: TextEncoder, *, converted_path: Path) -> LoadedBackbone:
     """A pretrained model, or its encoder alone, ready to be trained.
 
     Args:
@@ -85,7 +85,7 @@ def pretrained_backbone(files: BackboneFiles, settings: TransformerSettings, *, 
     return LoadedBackbone(_prepared(model, settings), notices)
 
 
-def small_backbone(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
+def small_backbone(settings: TextEncoder, tokens: TokenIds) -> PreTrainedModel:
     """The model of ``settings.small``, initialised with torch's random state as it is.
 
     Args:
@@ -131,7 +131,7 @@ def only_errors_told() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _small_roberta(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
+def _small_roberta(settings: TextEncoder, tokens: TokenIds) -> PreTrainedModel:
     small = settings.small
     config = RobertaConfig(
         vocab_size=tokens.vocab_size,
@@ -150,7 +150,7 @@ def _small_roberta(settings: TransformerSettings, tokens: TokenIds) -> PreTraine
     return RobertaModel(config, add_pooling_layer=False)
 
 
-def _small_t5(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedModel:
+def _small_t5(settings: TextEncoder, tokens: TokenIds) -> PreTrainedModel:
     small = settings.small
     config = T5Config(
         vocab_size=tokens.vocab_size,
@@ -168,7 +168,7 @@ def _small_t5(settings: TransformerSettings, tokens: TokenIds) -> PreTrainedMode
     return T5Model(config) if settings.reads_with == "encoder_decoder" else T5EncoderModel(config)
 
 
-def _prepared(model: PreTrainedModel, settings: TransformerSettings) -> PreTrainedModel:
+def _prepared(model: PreTrainedModel, settings: TextEncoder) -> PreTrainedModel:
     if settings.gradient_checkpointing:
         if not model.supports_gradient_checkpointing:
             raise SettingsInvalid(f"gradient_checkpointing: {type(model).__name__} has none; leave it off")

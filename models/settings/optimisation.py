@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from models.settings.fields import Settings
 
@@ -24,3 +26,14 @@ class Optimisation(Settings):
     """Evaluations without a better F1 of label 1 before training stops [epochs]."""
     early_stopping_delta: NonNegativeFloat = 0.0
     """What counts as better [F1]."""
+
+
+class WarmedUpOptimisation(Optimisation):
+    """With a learning rate that rises over some steps and falls to 0 over the rest."""
+
+    schedule: Literal["linear", "cosine"] = "linear"
+    """How the learning rate falls to 0 after its rise."""
+    warmup_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    """Share of all steps in which the learning rate rises linearly."""
+    warmup_steps: NonNegativeInt | None = None
+    """Steps of that rise, in place of the share; at most half of all steps are taken (said where fewer) [steps]."""

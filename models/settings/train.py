@@ -7,13 +7,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from models.settings.contrastive import EmbeddingsSettings
 from models.settings.fields import IN_BUILD_KEY, INCIDENTAL, InputPath, Settings
 from models.settings.gnn import GnnSettings
+from models.settings.reranking import CrossEncoderSettings, PatchRankerSettings, RerankerSettings
 from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.transformer import TransformerSettings
 
-ModelSettings = Annotated[GnnSettings | TransformerSettings, Field(discriminator="kind")]
+ModelSettings = Annotated[
+    GnnSettings
+    | TransformerSettings
+    | EmbeddingsSettings
+    | RerankerSettings
+    | CrossEncoderSettings
+    | PatchRankerSettings,
+    Field(discriminator="kind"),
+]
 """Union of all model kinds, discriminated on ``kind``; a new kind is added here and in ``models.jobs.registry``."""
+READ_TOKENS = frozenset({"transformer", "embeddings", "cross_encoder", "patch_ranker"})
+"""Model kinds that read tokens themselves."""
+READ_TEXTS = frozenset({"embeddings", "reranker", "cross_encoder", "patch_ranker"})
+"""Model kinds whose training records are pairs or lists that name texts."""
+TEXTS_FILE = "texts.jsonl"
+"""Where texts lie beside pairs and lists."""
 
 
 class ComputeSettings(Settings):
@@ -48,13 +64,15 @@ class TrainSettings(Settings):
 
     kind: Literal["train"] = "train"
     train_data: InputPath
-    """Records to learn from: a .jsonl of the preprocess job."""
+    """Records to learn from: a .jsonl of the preprocess job; pairs or lists, for models of these."""
     val_data: InputPath
     """Records for early stopping, learning rate and threshold."""
     test_data: InputPath | None = None
     """Sealed test records, opened once (and logged) after training has ended; empty: not opened."""
     tokenizer: InputPath | None = None
     """Folder of the tokenizer that made the records, for models that read tokens; empty: the one beside train_data."""
+    texts: InputPath | None = None
+    """The texts that pairs and lists name, for models of these; empty: texts.jsonl beside train_data."""
     weights: InputPath | None = None
     """Weight of each training record: a .jsonl of id and weight; empty: all the same."""
     weighting: Literal["loss", "sampling"] = "loss"
@@ -89,14 +107,24 @@ class TrainSettings(Settings):
             raise ValueError("weighting: sampling draws records by their weights; give weights, or weighting loss")
         return self
 
+    @model_validator(mode="after")
+    def _encoder_of_a_reranker(self) -> TrainSettings:
+        if isinstance(self.model, RerankerSettings) and self.model.encoder is None:
+            raise ValueError("model.encoder: a reranker compares vectors; give the directory of an embeddings run")
+        return self
+
     @model_validator(mode="before")
     @classmethod
-    def _tokenizer_beside_the_records(cls, given: Any) -> Any:
-        """Names what a transformer will read, so that its content is in the run key."""
-        if not isinstance(given, dict) or given.get("tokenizer") is not None or "train_data" not in given:
+    def _what_lies_beside_the_records(cls, given: Any) -> Any:
+        """Names what a model will read beside its records, so that its content is in the run key."""
+        if not isinstance(given, dict) or "train_data" not in given:
             return given
         model = given.get("model", cls.model_fields["model"].default)
         kind = model.get("kind") if isinstance(model, dict) else getattr(model, "kind", None)
-        if kind != "transformer":
-            return given
-        return {**given, "tokenizer": str(Path(given["train_data"]).parent / TOKENIZER_FOLDER)}
+        beside = {}
+        if kind in READ_TEXTS and given.get("texts") is None:
+            beside["texts"] = str(Path(given["train_data"]).parent / TEXTS_FILE)
+        if kind in READ_TOKENS and given.get("tokenizer") is None:
+            holder = Path(given.get("texts") or beside.get("texts") or given["train_data"])
+            beside["tokenizer"] = str(holder.parent / TOKENIZER_FOLDER)
+        return {**given, **beside}

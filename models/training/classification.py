@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.training.objective import Examples
 from models.training.order import Indices
+from models.training.separable import ExamplesType, SeparableLoss
 
-ExamplesType = TypeVar("ExamplesType", bound=Examples)
 
-
-class Classification(abc.ABC, Generic[ExamplesType]):
+class Classification(SeparableLoss[ExamplesType]):
     """Two classes; label 1 is the vulnerable one. A kind adds model, loading and ``logits``."""
 
     model: nn.Module
@@ -71,3 +69,13 @@ class Classification(abc.ABC, Generic[ExamplesType]):
             "val_f1_vulnerable": f1,
             "selection": f1,
         }
+
+    def predictions(self, examples: ExamplesType, scores: npt.NDArray[np.float32]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Probability of label 1, and both logits."""
+        logits = scores.astype(np.float64)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = odds[:, 1] / odds.sum(axis=1)
+        return [
+            {"probability": float(probability), "logits": row.tolist()}
+            for probability, row in zip(probabilities, logits, strict=True)
+        ]

@@ -170,8 +170,9 @@ def probe_memory(trainer: Trainer) -> None:
     def try_step(budget: int) -> None:
         fullest = max(trainer.train.cut(worst, budget), key=trainer.train.cost)
         with trainer.accelerator.autocast():
-            loss = trainer.objective.loss_sum(trainer.train, fullest)
-        loss.backward()  # type: ignore[no-untyped-call]
+            parts = trainer.objective.step_parts(trainer.train, fullest, own=fullest, budget=budget, total_weight=1.0)
+            part = next(parts)
+        part.surrogate.backward()  # type: ignore[no-untyped-call]
 
     asked, smallest = trainer.position.micro_budget, least_budget(trainer.train)
     fitting = fitting_budget(try_step, asked, smallest)

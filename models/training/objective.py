@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,19 @@ class Story:
     question: dict[str, Any]
     best: dict[str, Any]
     facts: dict[str, Any]
+
+
+class StepPart(NamedTuple):
+    """A part of one optimiser step.
+
+    Args:
+        surrogate: Scalar whose backward pass adds this part's share of the step's gradient.
+        loss: Scalar, this part's share of the step's loss, without gradients; of all parts of all ranks together it is
+            the mean that is told.
+    """
+
+    surrogate: Tensor
+    loss: Tensor
 
 
 class Examples(Protocol):
@@ -101,8 +115,18 @@ class Objective(Protocol):
         """How the learning rate moves over at most ``num_steps`` steps."""
         ...
 
-    def loss_sum(self, examples: Examples, records: Indices) -> Tensor:
-        """Sum over ``records`` of weight times loss: a scalar that carries gradients."""
+    def step_parts(
+        self, examples: Examples, records: Indices, *, own: Indices, budget: int, total_weight: float
+    ) -> Iterator[StepPart]:
+        """The parts of one optimiser step, one after the other; each is done with before the next is asked for.
+
+        Args:
+            examples: Where the records are.
+            records: All records of the step, of all ranks.
+            own: Those of this rank.
+            budget: Largest cost of what is kept for one backward pass.
+            total_weight: Of ``records``; the step's loss is divided by it.
+        """
         ...
 
     def scores(self, examples: Examples, records: Indices, *, budget: int) -> Tensor:
@@ -117,6 +141,10 @@ class Objective(Protocol):
 
     def metrics(self, examples: Examples, scores: npt.NDArray[np.float32]) -> dict[str, float]:
         """Validation metrics; ``selection`` among them is what early stopping maximises."""
+        ...
+
+    def predictions(self, examples: Examples, scores: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
+        """What the predictions file says of each record beside its id, group and label; JSON values."""
         ...
 
     def facts(self, examples: Examples) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def write_predictions(
     budget: int,
     beside: dict[str, Any] | None = None,
 ) -> str:
-    """Write ``predictions_<split>.jsonl`` and give its name: id, group, label, probability of label 1, logits.
+    """Write ``predictions_<split>.jsonl`` and give its name: id, group, label, and what the objective says of each.
 
     Args:
         objective: The model.
@@ -77,22 +77,18 @@ def write_predictions(
     """
     everything = np.arange(len(examples), dtype=np.int64)
     with accelerator.autocast():
-        logits = objective.scores(examples, everything, budget=budget).numpy().astype(np.float64)
-    top = logits.max(axis=1, keepdims=True)
-    odds = np.exp(logits - top)
-    probabilities = odds[:, 1] / odds.sum(axis=1)
+        scores = objective.scores(examples, everything, budget=budget).numpy()
     lines = [
         json.dumps(
             {
                 "id": examples.ids[row],
                 "group": examples.groups[row],
                 "label": int(examples.labels[row]),
-                "probability": float(probabilities[row]),
-                "logits": [float(value) for value in logits[row]],
+                **said,
                 **(beside or {}),
             }
         )
-        for row in range(len(examples))
+        for row, said in enumerate(objective.predictions(examples, scores))
     ]
     name = f"predictions_{split}.jsonl"
     content = ("\n".join(lines) + "\n").encode()

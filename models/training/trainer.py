@@ -272,12 +272,18 @@ class Trainer:
         if not (math.isfinite(total_weight) and total_weight > 0):
             raise self._not_finite(f"mean loss over a total weight of {total_weight:g}", records)
         own = rank_share(records, rank=self.context.rank, num_ranks=self.context.num_ranks)
-        for part in self.train.cut(own, self.position.micro_budget):
+        parts = self.objective.step_parts(
+            self.train, records, own=own, budget=self.position.micro_budget, total_weight=total_weight
+        )
+        scaler = self.stateful.scaler
+        while True:
             with self.accelerator.autocast():
-                loss = self.objective.loss_sum(self.train, part) / total_weight
-            scaler = self.stateful.scaler
-            (scaler.scale(loss) if scaler is not None else loss).backward()  # type: ignore[no-untyped-call]
-            self.gradients.extra[LOSS] += loss.detach()
+                part = next(parts, None)
+            if part is None:
+                return
+            surrogate = scaler.scale(part.surrogate) if scaler is not None else part.surrogate
+            surrogate.backward()  # type: ignore[no-untyped-call]
+            self.gradients.extra[LOSS] += part.loss
 
     def _update(self, loss: float, records: Indices) -> None:
         """Clip and step; a loss that is no number ends training before it can spoil the weights."""

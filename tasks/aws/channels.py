@@ -18,8 +18,7 @@ from models.jobs.keys import role_of, sha256_of
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
 from models.settings.tokenizing import TOKENIZER_FOLDER
-from models.settings.train import TrainSettings
-from models.settings.transformer import TransformerSettings
+from models.settings.train import READ_TEXTS, READ_TOKENS, TrainSettings
 from models.store.manifest import FileDigest, digest_file, read_manifest
 from tasks.aws.hub_channel import backbone_files, foreseen_backbone_files
 
@@ -28,7 +27,7 @@ INPUTS_FOLDER = "inputs"
 HUB_CHANNEL = "hub"
 HUB_CACHE_VARIABLE = "HF_HUB_CACHE"
 RECORD_FIELDS = ("train_data", "val_data", "test_data")
-RUN_FIELDS = ("model_run", "folds", "probes")
+RUN_FIELDS = ("model_run", "folds", "probes", "encoder")
 """Inputs that are finished runs; what their manifests do not list stays here."""
 MAX_CHANNELS = 18
 """SageMaker takes 20, and code and job have one each."""
@@ -155,8 +154,10 @@ def _parcel(channel: str, files: dict[str, Path]) -> Parcel:
 
 def _files_of(job: Settings, name: str, path: Path) -> tuple[str, dict[str, Path]]:
     """The input's name in its channel (empty: the channel itself), and the files that travel, once they are made."""
-    if name in RECORD_FIELDS and isinstance(job, TrainSettings):
-        return path.name, _records(path, with_tokenizer=isinstance(job.model, TransformerSettings))
+    if isinstance(job, TrainSettings) and name == "texts":
+        return path.name, _records(path, with_tokenizer=True)
+    if isinstance(job, TrainSettings) and name in RECORD_FIELDS and job.model.kind not in READ_TEXTS:
+        return path.name, _records(path, with_tokenizer=job.model.kind in READ_TOKENS)
     if name == "data" and isinstance(job, PredictSettings):
         return "", _splits(job)
     if name in RUN_FIELDS:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from models.errors import WeightsMissing
 from models.settings.fields import Settings
+from models.settings.text_encoder import TextEncoder
 from models.settings.train import TrainSettings
-from models.settings.transformer import TransformerSettings
 
 
 def foreseen_backbone_files(settings: Settings) -> dict[str, Path] | None:
@@ -69,8 +69,8 @@ def backbone_files(settings: Settings) -> dict[str, Path] | None:
     return carried
 
 
-def _transformer(settings: Settings) -> TransformerSettings | None:
-    if isinstance(settings, TrainSettings) and isinstance(settings.model, TransformerSettings):
+def _transformer(settings: Settings) -> TextEncoder | None:
+    if isinstance(settings, TrainSettings) and isinstance(settings.model, TextEncoder):
         return settings.model
     return None
 

@@ -9,8 +9,8 @@ from models.data.backbone_files import choose_backbone, weights_files
 from models.errors import SettingsInvalid
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
+from models.settings.text_encoder import TextEncoder
 from models.settings.train import TrainSettings
-from models.settings.transformer import TransformerSettings
 from tasks.aws.findings import Finding, Level
 from tasks.aws.instances import check_ranks, gpus_of, machine_of
 from tasks.aws.settings import SageMakerSettings
@@ -65,7 +65,7 @@ def check_quota(settings: SageMakerSettings) -> Finding:
 
 def checkpoint_bytes_of(job: TrainSettings) -> int | None:
     """About how large a checkpoint will be [bytes], from the weights on this disk; ``None`` where there are none."""
-    if not isinstance(job.model, TransformerSettings):
+    if not isinstance(job.model, TextEncoder):
         return None
     try:
         files = choose_backbone(job.model).files

@@ -12,6 +12,7 @@ from models.jobs.layout import RunPlan
 from models.jobs.placement import Placement
 from models.settings.fields import Settings
 from models.settings.predict import PredictSettings
+from models.settings.retrieval import EmbedSettings
 from models.settings.train import TrainSettings
 from tasks.aws.bundle import CodeBundle
 from tasks.aws.channels import Cargo
@@ -152,5 +153,5 @@ def opens_test(job: Settings) -> bool:
     """Whether a job reads sealed test records."""
     return bool(
         (isinstance(job, TrainSettings) and job.test_data is not None)
-        or (isinstance(job, PredictSettings) and job.open_test)
+        or (isinstance(job, PredictSettings | EmbedSettings) and job.open_test)
     )

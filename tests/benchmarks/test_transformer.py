@@ -11,7 +11,7 @@ from benchmarks.plain_trainer import num_sorted_steps
 from benchmarks.tiny_data import write_tiny_data
 from benchmarks.transformer import LEARNT, Setting, our_training, plain_training, same_network
 from models.data.columnar import open_records
-from models.settings.transformer import SmallEncoder
+from models.settings.text_encoder import SmallEncoder
 
 TINY = LEARNT.model_copy(
     update={"small": SmallEncoder(hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=16), "epochs": 2}

@@ -25,8 +25,8 @@ from flows.phase1 import (
 )
 from models.settings.command_line import load_settings, parse_settings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.text_encoder import PINNED_REVISIONS
 from models.settings.train import ComputeSettings
-from models.settings.transformer import PINNED_REVISIONS
 from models.store.head import published_step
 from tasks.jobs import RunReference
 

@@ -20,7 +20,7 @@ from models.errors import JobRefused, SettingsInvalid, TooManyTrialsFailed
 from models.settings.documents import load_settings
 from models.settings.rank import Keep
 from models.settings.selection import SelectedConfiguration, Selection
-from models.settings.transformer import PINNED_REVISIONS
+from models.settings.text_encoder import PINNED_REVISIONS
 from tasks.sweep_plan import plan_sweep
 from tasks.trials import Trial, expand
 

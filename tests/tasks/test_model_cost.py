@@ -7,7 +7,8 @@ import json
 import pytest
 
 from models.settings.gnn import GnnSettings
-from models.settings.transformer import SmallEncoder, TransformerSettings
+from models.settings.text_encoder import SmallEncoder
+from models.settings.transformer import TransformerSettings
 from tasks.model_cost import LEAST_COST, relative_cost
 
 SMALL = SmallEncoder(hidden_dim=64, num_layers=2, num_heads=4, feedforward_dim=256)

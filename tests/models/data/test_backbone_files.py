@@ -26,7 +26,8 @@ from models.data.backbone_files import (
 from models.data.model_hub import ModelHub
 from models.data.tokenizer_files import save_tokenizer
 from models.errors import SettingsInvalid, StoreUnavailable
-from models.settings.transformer import CODEBERT, PINNED_REVISIONS, SmallEncoder, TransformerSettings
+from models.settings.text_encoder import CODEBERT, PINNED_REVISIONS, SmallEncoder
+from models.settings.transformer import TransformerSettings
 
 NAME = "lab/tiny"
 COMMIT, OTHER_COMMIT = "a" * 40, "b" * 40

@@ -28,8 +28,9 @@ from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.probe import ProbeSettings
+from models.settings.text_encoder import SmallEncoder
 from models.settings.train import TrainSettings
-from models.settings.transformer import SmallEncoder, TransformerSettings
+from models.settings.transformer import TransformerSettings
 
 
 class Graph(Settings):

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.settings.transformer import CODEBERT, PINNED_REVISIONS, TransformerSettings
+from models.settings.text_encoder import CODEBERT, PINNED_REVISIONS
+from models.settings.transformer import TransformerSettings
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Functions of many repositories as one balanced data set, split without leaks, with pairs and triples."""
