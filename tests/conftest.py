@@ -25,12 +25,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n N --dist loadgroup`` one process runs all tests of a server, so that it is started once."""
+    """With ``-n N --dist loadgroup`` one process runs all tests of a module that starts servers.
+
+    So what such a module makes once is made once, and no process starts a second server for what another one has.
+    """
     for item in items:
-        if item.get_closest_marker("server"):
-            item.add_marker(pytest.mark.xdist_group("server"))
-        elif {"local_aws", "aws"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("local-aws"))
+        if item.get_closest_marker("server") or {"local_aws", "aws"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Versions of pytest and xdist that do not fit each other run every test on its own, without a word."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        group = item.get_closest_marker("xdist_group")
+        if group is not None and not item.nodeid.endswith(f"@{group.args[0]}"):
+            raise pytest.UsageError(f"{item.nodeid} is not in its group: this pytest-xdist needs another pytest")
 
 
 @dataclass(frozen=True)

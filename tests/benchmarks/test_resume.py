@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.killing import THREADLESS, Attempt, Kill, arm, refuse_threads
 from benchmarks.resume import ALLOWED_REPEATED_STEPS, Certificate, compare, draw_kill, shares
-from benchmarks.resume_cases import DRAWN_BY_WEIGHTS, TINY_MODELS, cases, tiny_run
+from benchmarks.resume_cases import TINY_MODELS, cases, tiny_run
 from benchmarks.tiny_data import write_tiny_data
 from models.jobs.placement import Placement
 from models.jobs.registry import OBJECTIVE_MODULES
@@ -30,13 +30,10 @@ from models.store.crash_points import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-NOT_DRAWN = [case for case in cases() if case not in DRAWN_BY_WEIGHTS]
-
-
 @pytest.mark.parametrize(
     "cases",
-    [NOT_DRAWN, pytest.param([*DRAWN_BY_WEIGHTS], marks=pytest.mark.long)],
-    ids=["in order", "drawn by weights"],
+    [["transformer"], *(pytest.param([case], marks=pytest.mark.long) for case in cases() if case != "transformer")],
+    ids=lambda cases: cases[0],
 )
 def test_the_certificate_holds_for_ten_kills_of_training_and_saving(tmp_path: Path, cases: list[str]):
     json_path = tmp_path / "certificate.json"

@@ -327,6 +327,7 @@ def test_when_one_model_fails_the_work_of_the_other_is_kept(server, program_run,
     assert "predict gnn valid, test' - done" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_a_training_killed_again_and_again_ends_and_uses_no_retry(program_run, prefect_client, tiny):
     from prefect.deployments import run_deployment

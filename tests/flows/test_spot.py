@@ -57,6 +57,7 @@ def spot(aws) -> dict:
     }
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_two_reclaims_of_each_training_change_no_byte_of_phase_1(prefect_client, aws, tiny, spot, tmp_path):
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
