@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pipeline spot phase2 test test-long check format bench server lock clean
+.PHONY: help setup demo pipeline spot phase2 retrieval test test-long check format bench server lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,11 @@ phase2: $(READY) ## phase 2 on generated functions with planted noise: weights, 
 	@url=$$($(BIN)/python -m deployments.server ensure) \
 	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.phase2 --config configs/phase2/sample.yaml
 
+retrieval: $(READY) ## embeddings, rerankers and patch rankers on generated repositories with planted twins, beside baselines
+	@$(BIN)/python -m models.data.generated_repositories runs/retrieval-data
+	@url=$$($(BIN)/python -m deployments.server ensure) \
+	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.retrieval --config configs/retrieval/sample.yaml
+
 test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not long" -n 2 --dist loadgroup
 
@@ -72,6 +77,7 @@ bench: $(READY) ## speed and memory, side by side, printed as ratios
 server: $(READY) ## Prefect server, work pool, automations, all deployments and a worker; again is harmless
 	@$(BIN)/python -m models.data.generated runs/demo-data
 	@$(BIN)/python -m models.data.generated_collections runs/phase2-data
+	@$(BIN)/python -m models.data.generated_repositories runs/retrieval-data
 	$(BIN)/python -m deployments.server up
 
 lock: $(READY) ## write requirements.lock from what is installed

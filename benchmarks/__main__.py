@@ -10,8 +10,10 @@ import sys
 
 NAMES = (
     "preprocess",
+    "cutting",
     "near_duplicates",
     "audit",
+    "augmentation",
     "gnn",
     "transformer",
     "checkpoints",

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmarks.tiny_data import BACKBONE_FOLDER, WEIGHTS_FILE
+from benchmarks.tiny_data import BACKBONE_FOLDER, ENCODER_FOLDER, WEIGHTS_FILE
 from models.settings.train import CheckpointSettings, ComputeSettings, ModelSettings, TrainSettings
 
 CHECKPOINT_STEPS = 3
@@ -34,6 +34,23 @@ TINY_GNN: dict[str, Any] = {
     "early_stopping_patience": 3,
     "plateau_patience": 0,
 }
+TINY_EMBEDDINGS: dict[str, Any] = {
+    "kind": "embeddings",
+    "small": {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feedforward_dim": 32},
+    "embedding_dim": 8,
+    "max_seq_len": 64,
+    "learning_rate": 1e-3,
+    "epochs": 5,
+    "batch_size": 12,
+    "token_budget": 400,
+}
+TINY_SMALL = {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feedforward_dim": 32}
+TINY_RANKING: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "epochs": 5,
+    "batch_size": 7,
+    "early_stopping_patience": 3,
+}
 TINY_MODELS: dict[str, dict[str, Any]] = {
     "gnn": TINY_GNN,
     "gnn-drawn": TINY_GNN,
@@ -53,8 +70,37 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
         "warmup_steps": 8,
         "gradient_checkpointing": True,
     },
+    "embeddings": TINY_EMBEDDINGS,
+    "embeddings-separate": {**TINY_EMBEDDINGS, "towers": "separate", "token_budget": 100_000},
+    "reranker": {
+        "kind": "reranker",
+        "encoder": ENCODER_FOLDER,
+        "hidden_dim": 16,
+        "candidate_budget": 24,
+        **TINY_RANKING,
+    },
+    "cross-encoder": {
+        "kind": "cross_encoder",
+        "small": TINY_SMALL,
+        "pooling": "mean",
+        "max_seq_len": 64,
+        "token_budget": 1000,
+        **TINY_RANKING,
+    },
+    "patch-ranker": {
+        "kind": "patch_ranker",
+        "small": {**TINY_SMALL, "num_layers": 0},
+        "hidden_dim": 16,
+        "max_seq_len": 64,
+        "token_budget": 1000,
+        **TINY_RANKING,
+    },
 }
 """What makes each case small; a kind without one fails the certificate rather than being left out."""
+RECORDS_OF = {"embeddings": "{}_pairs.jsonl"} | dict.fromkeys(
+    ("reranker", "cross_encoder", "patch_ranker"), "{}_lists.jsonl"
+)
+"""What kinds learn from, by split; kinds that are not here: records."""
 DRAWN_BY_WEIGHTS = ("gnn-drawn",)
 """Cases whose epochs are drawn with replacement."""
 
@@ -73,12 +119,14 @@ def tiny_run(case: str, data_path: Path, *, num_ranks: int) -> TrainSettings:
         num_ranks: Processes that train together.
     """
     values = TINY_MODELS[case]
-    if "backbone" in values:
-        values = {**values, "backbone": str(data_path / values["backbone"])}
+    for beside in ("backbone", "encoder"):
+        if beside in values:
+            values = {**values, beside: str(data_path / values[beside])}
     model: Any = TypeAdapter(ModelSettings).validate_python(values)
+    records = RECORDS_OF.get(model.kind, "{}.jsonl")
     return TrainSettings(
-        train_data=data_path / "train.jsonl",
-        val_data=data_path / "valid.jsonl",
+        train_data=data_path / records.format("train"),
+        val_data=data_path / records.format("valid"),
         weights=data_path / WEIGHTS_FILE if case in DRAWN_BY_WEIGHTS else None,
         weighting="sampling" if case in DRAWN_BY_WEIGHTS else "loss",
         model=model,

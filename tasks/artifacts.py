@@ -13,6 +13,8 @@ COMPARISON_REPORT = "comparison-report"
 HARD_SET = "hard-set"
 HARD_SET_PAGE = "hard-set-page"
 COLLECTION = "collection"
+RETRIEVAL_TABLE = "retrieval"
+RETRIEVAL_REPORT = "retrieval-report"
 
 
 def publish_markdown(key: str, markdown: str, description: str) -> None:

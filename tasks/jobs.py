@@ -27,13 +27,16 @@ from pydantic import BaseModel, ConfigDict
 
 from models.errors import SettingsInvalid
 from models.jobs.contract import MANIFEST_FILE
+from models.jobs.labels import label_of
 from models.jobs.layout import RunPlan, is_finished, is_mirrored, read_result
 from models.jobs.registry import model_kind_of
+from models.settings.balance import BalanceSettings
 from models.settings.fields import Settings
 from models.settings.findings import FindingsSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.rank import RankSettings
+from models.settings.retrieval import BoostSettings, EmbedSettings, MineSettings, RetrieveSettings, ScoreSettings
 from models.settings.train import TrainSettings
 from tasks.launchers.contract import Event, Launcher
 from tasks.launchers.local import LocalProcess
@@ -75,6 +78,8 @@ class RunReference(BaseModel):
 def job_name(settings: Settings) -> str:
     """What a person calls this job, such as ``train gnn seed 42``."""
     if isinstance(settings, TrainSettings):
+        if settings.model.kind == "patch_ranker":
+            return f"train patch_ranker without {settings.train_data.parent.name} seed {settings.seed}"
         fold = "" if settings.left_out_fold is None else f" without fold {settings.left_out_fold}"
         weighted = "" if settings.weights is None else ", weighted"
         return f"train {settings.model.kind} seed {settings.seed}{fold}{weighted}"
@@ -85,11 +90,19 @@ def job_name(settings: Settings) -> str:
     if isinstance(settings, PredictSettings):
         splits = [*settings.splits, *(["test"] if settings.open_test else [])]
         return f"predict {_model_name(settings)} {', '.join(splits)}"
+    if isinstance(settings, ScoreSettings):
+        return f"score {label_of(settings)} by {_model_name(settings)}"
+    if isinstance(settings, EXPLAINED_BY_LABEL):
+        return f"{settings.kind} {label_of(settings)}"
     return str(getattr(settings, "kind", type(settings).__name__))
 
 
-def _model_name(settings: PredictSettings) -> str:
-    """Kind of the model that predicts, or the folder of a run that cannot be read: planning the job says why."""
+EXPLAINED_BY_LABEL = BalanceSettings | EmbedSettings | MineSettings | RetrieveSettings | BoostSettings
+"""Jobs that people call by what their runs are called."""
+
+
+def _model_name(settings: PredictSettings | ScoreSettings) -> str:
+    """Kind of the model that is asked, or the folder of a run that cannot be read: planning the job says why."""
     try:
         return str(model_kind_of(settings))
     except SettingsInvalid:

@@ -48,9 +48,9 @@ def model_name(model_settings: Mapping[str, Any]) -> str:
         model_settings: ``model`` of the settings of a train job, dumped.
     """
     kind = str(model_settings["kind"])
-    if kind != "transformer":
-        sizes = [str(model_settings[name]) for name in ("architecture", "hidden_dim", "num_layers")]
-        return " ".join([kind, *sizes])
+    if "pretrained" not in model_settings:
+        names = ("architecture", "hidden_dim", "num_layers")
+        return " ".join([kind, *(str(model_settings[name]) for name in names if name in model_settings)])
     if model_settings["pretrained"] == "off":
         small = model_settings["small"]
         return f"{kind} small {small['family']} {small['hidden_dim']} {small['num_layers']}"

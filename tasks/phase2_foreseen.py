@@ -1,28 +1,25 @@
-"""The jobs of phase 2 before it runs, for the plan and the estimate: what is not made yet is where it would lie."""
+"""The jobs of phase 2 before it runs, for the plan and the estimate."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from models.jobs.keys import missing_inputs
-from models.jobs.labels import label_of
-from models.jobs.layout import is_finished, plan_run
 from models.settings.fields import Settings
 from tasks import phase2_jobs as jobs_of
-from tasks.foreseen_jobs import UNKNOWN_KEY
+from tasks.foreseen_runs import ForeseenRuns
 from tasks.phase2_jobs import Measured, System, fuses, systems_of
 from tasks.phase2_settings import Phase2Settings
 
 
 def foreseen_jobs(settings: Phase2Settings) -> list[Settings]:
     """Every job of the flow in order. Of folds by project as many are foreseen as by group; there may be fewer."""
-    foreseen = _Foreseen(settings)
+    foreseen = ForeseenRuns(settings)
     collected, clean = foreseen.add(settings.collect), foreseen.add(jobs_of.clean_collect_job(settings))
     records = foreseen.add(jobs_of.preprocess_job(settings, collected))
     clean_records = foreseen.add(jobs_of.preprocess_job(settings, clean))
     foreseen.add(jobs_of.audit_job(settings, records))
     folds = foreseen.add(jobs_of.folds_job(settings, records, "group"))
-    out_of_fold = _fold_trainings(foreseen, records, folds)
+    out_of_fold = _fold_trainings(settings, foreseen, records, folds)
     weighed = {
         (treatment, seed): foreseen.add(jobs_of.weigh_job(settings, treatment, records, folds, out_of_fold, seed))
         for treatment, seed in jobs_of.weighings_of(settings)
@@ -52,34 +49,16 @@ def foreseen_jobs(settings: Phase2Settings) -> list[Settings]:
             fused[seed] = foreseen.add(jobs_of.fuse_job(settings, records, folds, out_of_fold, bases))
         if settings.fusion.across_projects:
             by_project = foreseen.add(jobs_of.folds_job(settings, records, "project"))
-            across = _fold_trainings(foreseen, records, by_project)
+            across = _fold_trainings(settings, foreseen, records, by_project)
             foreseen.add(jobs_of.fuse_job(settings, records, by_project, across, {}))
     done = Measured(measured, fused)
     foreseen.add(jobs_of.compare_job(settings, records, clean_records, done, probes["phase2"]))
     return foreseen.jobs
 
 
-class _Foreseen:
-    """Jobs so far, and where the next ones would find their runs."""
-
-    def __init__(self, settings: Phase2Settings) -> None:
-        self.settings = settings
-        self.jobs: list[Settings] = []
-        self._runs_path = settings.runs.resolve()
-
-    def add(self, job: Settings) -> Path:
-        """Take a job; its run directory, or a name that is nowhere while the run is not finished."""
-        self.jobs.append(job)
-        if not missing_inputs(job):
-            path = plan_run(job, self._runs_path, reuse_build=self.settings.reuse_build).run_path
-            if is_finished(path):
-                return path
-        kind = str(getattr(job, "kind"))  # noqa: B009  every job has one; Settings itself does not
-        return self._runs_path / kind / UNKNOWN_KEY / f"{label_of(job)}-{len(self.jobs)}"
-
-
-def _fold_trainings(foreseen: _Foreseen, records: Path, folds: Path) -> dict[str, list[Path]]:
-    settings = foreseen.settings
+def _fold_trainings(
+    settings: Phase2Settings, foreseen: ForeseenRuns, records: Path, folds: Path
+) -> dict[str, list[Path]]:
     return {
         model: [
             foreseen.add(jobs_of.fold_predict_job(settings, trained, records, folds))

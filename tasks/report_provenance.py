@@ -12,7 +12,8 @@ from models.jobs.contract import RECORD_FILE, SETTINGS_FILE
 from models.store.manifest import read_manifest
 from models.store.openings import read_openings
 
-TEST_FILE = "test.jsonl"
+SEALED_FILES = ("test.jsonl", "test_texts.jsonl")
+"""Of records, and of texts that are searched."""
 KEY_LENGTH = 12
 """Digits of a run key that are shown."""
 
@@ -28,7 +29,7 @@ def provenance_of(
         records: Run directories with sealed records: of the test split, and of what was made of it.
         shown: Those whose settings are told; ``None``: all.
     """
-    sealed = {_sealed_sha256(path) for path in records}
+    sealed = {sha256 for path in records for sha256 in _sealed_sha256(path)}
     told = runs if shown is None else shown
     return {
         "runs": [run_row(name, path) for name, path in runs.items()],
@@ -37,10 +38,10 @@ def provenance_of(
     }
 
 
-def _sealed_sha256(run_path: Path) -> str | None:
+def _sealed_sha256(run_path: Path) -> list[str]:
     manifest = read_manifest(run_path)
-    test = manifest.files.get(TEST_FILE) if manifest is not None else None
-    return None if test is None else test.sha256
+    files = {} if manifest is None else manifest.files
+    return [files[name].sha256 for name in SEALED_FILES if name in files]
 
 
 def openings_by_purpose(

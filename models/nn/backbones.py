@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ from models.errors import SettingsInvalid
 from models.nn.converted_weights import safe_weights
 from models.settings.text_encoder import TextEncoder
 
+NOT_OF_THE_ARCHITECTURE = ("_name_or_path", "transformers_version", "architectures")
 NAMES_SHOWN = 3
 """How many weights a message names."""
 
@@ -109,6 +111,33 @@ def saved_backbone(folder: Path, *, reads_with: str) -> PreTrainedModel:
     model, unused = _load(folder, _read_config(folder), reads_with)
     if unused:
         raise SettingsInvalid(f"{folder} holds {len(unused)} weights that its model has not ({_some(unused)})")
+    return model
+
+
+def backbone_config(model: PreTrainedModel) -> dict[str, Any]:
+    """What :func:`configured_backbone` makes the same architecture of; JSON values without paths and versions."""
+    config: dict[str, Any] = json.loads(model.config.to_json_string())
+    return {key: value for key, value in config.items() if key not in NOT_OF_THE_ARCHITECTURE}
+
+
+def configured_backbone(config: dict[str, Any], *, reads_with: str) -> PreTrainedModel:
+    """A backbone whose weights are still to be filled in; random until then.
+
+    Args:
+        config: Of :func:`backbone_config`.
+        reads_with: What of it reads the text.
+
+    Raises:
+        SettingsInvalid: transformers does not understand it. Not retried.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        understood: PreTrainedConfig = AutoConfig.for_model(**config)
+    except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        raise SettingsInvalid(f"the backbone's configuration is not understood ({_first_line(error)})") from error
+    backbone_class = _class_of(understood, reads_with)
+    model: PreTrainedModel = backbone_class(understood, **_without_pooling(backbone_class))
     return model
 
 
@@ -218,9 +247,6 @@ def _class_of(config: PreTrainedConfig, reads_with: str) -> type[PreTrainedModel
 def _load(folder: Path, config: PreTrainedConfig, reads_with: str) -> tuple[PreTrainedModel, list[str]]:
     """The backbone in ``folder``, in evaluation mode, and the names of weights that it has no use for."""
     backbone_class = _class_of(config, reads_with)
-    takes = inspect.signature(backbone_class.__init__).parameters
-    # A pooling layer that no loss reaches would still be drawn to 0 by weight decay.
-    options: dict[str, Any] = {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
     names = _tensor_names(folder)
     try:
         with only_errors_told():
@@ -233,7 +259,7 @@ def _load(folder: Path, config: PreTrainedConfig, reads_with: str) -> tuple[PreT
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
-                **options,
+                **_without_pooling(backbone_class),
             )
     except (RuntimeError, OSError, ValueError) as error:
         raise SettingsInvalid(
@@ -250,6 +276,12 @@ def _load(folder: Path, config: PreTrainedConfig, reads_with: str) -> tuple[PreT
     unread = {name for name in names if name.startswith("decoder.")} - model.state_dict().keys()
     unused = set(report["unexpected_keys"]) | unread
     return _in_own_memory(model), sorted(unused)
+
+
+def _without_pooling(backbone_class: type[PreTrainedModel]) -> dict[str, Any]:
+    """A pooling layer that no loss reaches would still be drawn to 0 by weight decay."""
+    takes = inspect.signature(backbone_class.__init__).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
 
 
 def _tensor_names(folder: Path) -> list[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic import BaseModel
 
@@ -20,6 +20,36 @@ from models.settings.documents import dotted, nearest
 from models.settings.flags import Flag, collect_flags, flag_name, member_models, negated
 
 CONFIG_FLAG = "--config"
+
+
+class Translated(NamedTuple):
+    """A variable that sets several fields, or whose values are not those of a field.
+
+    Args:
+        paths: Dotted fields that it may set.
+        texts: From the variable's value to texts of some of these fields, by path; raises ``ValueError`` that says what
+            was expected instead.
+    """
+
+    paths: tuple[str, ...]
+    texts: Callable[[str], Mapping[str, str]]
+
+
+Environment = Mapping[str, str | Translated]
+"""What variables set: a dotted field, or what a translation says."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable that may stand for flags.
+
+    Args:
+        flags: Those that it may set, by path.
+        texts: From its value to texts of some of them, by path.
+    """
+
+    flags: Mapping[str, Flag]
+    texts: Callable[[str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +62,7 @@ class FlagTable:
         options: Flags of the program that are no settings.
         by_name: Flag by each of its names, aliases included.
         switches: Flag and the value it sets, by the name of each alias that is a bare switch.
-        environment: Flag by the variable that may stand for it.
+        environment: The variables that are read, by name.
     """
 
     settings_class: type[BaseModel]
@@ -40,7 +70,7 @@ class FlagTable:
     options: tuple[Flag, ...]
     by_name: Mapping[str, Flag]
     switches: Mapping[str, tuple[Flag, str]]
-    environment: Mapping[str, Flag]
+    environment: Mapping[str, Variable]
 
     @classmethod
     def of(
@@ -48,7 +78,7 @@ class FlagTable:
         settings_class: type[BaseModel],
         options_class: type[BaseModel],
         aliases: Mapping[str, str],
-        environment: Mapping[str, str],
+        environment: Environment,
     ) -> FlagTable:
         """The table of a settings class and the options of a program."""
         flags, options = tuple(collect_flags(settings_class)), tuple(collect_flags(options_class))
@@ -58,7 +88,10 @@ class FlagTable:
         by_alias = {flag_name([alias]): by_path[path] for alias, path in aliases.items() if "=" not in path}
         setting = {alias: path.partition("=") for alias, path in aliases.items() if "=" in path}
         switches = {flag_name([alias]): (by_path[path], value) for alias, (path, _, value) in setting.items()}
-        variables = {variable: by_path[path] for variable, path in environment.items()}
+        variables = {
+            name: Variable({path: by_path[path] for path in variable.paths}, variable.texts)
+            for name, variable in ((name, _translation(given)) for name, given in environment.items())
+        }
         return cls(settings_class, flags, options, {**by_alias, **by_name}, switches, variables)
 
     def names(self) -> Iterator[tuple[str, str, Flag]]:
@@ -120,7 +153,8 @@ def read_arguments(table: FlagTable, argv: Sequence[str], prog: str) -> GivenFla
     """What an argument list and the listed environment variables say; ``--help`` prints and ends the process.
 
     Raises:
-        SettingsInvalid: A flag that does not exist, or that lacks its value; one line per problem. Not retried.
+        SettingsInvalid: A flag that does not exist or lacks its value, or a variable whose value means nothing; one
+            line per problem. Not retried.
     """
     given = GivenFlags()
     parser = _make_parser(table, given, prog)
@@ -129,11 +163,28 @@ def read_arguments(table: FlagTable, argv: Sequence[str], prog: str) -> GivenFla
     if unknown:
         raise SettingsInvalid("\n".join(_unknown_lines(unknown, spellings)))
     given.config_path = namespace.config
-    for variable, flag in table.environment.items():
-        if flag.path not in given.spelled and os.environ.get(variable):
-            given.texts[flag] = [os.environ[variable]]
-            given.spelled[flag.path] = variable
+    for name, variable in table.environment.items():
+        if value := os.environ.get(name):
+            _read_variable(name, variable, value, given)
     return given
+
+
+def _read_variable(name: str, variable: Variable, value: str, given: GivenFlags) -> None:
+    """Adds what a variable says of flags that were not given."""
+    try:
+        texts = variable.texts(value)
+    except ValueError as error:
+        raise SettingsInvalid(f"{name}: {error}, got {value!r}") from None
+    for path, text in texts.items():
+        flag = variable.flags[path]
+        if flag.path not in given.spelled:
+            given.texts[flag] = [text]
+            given.spelled[flag.path] = name
+
+
+def _translation(given: str | Translated) -> Translated:
+    """A field alone takes the variable's value as it is."""
+    return given if isinstance(given, Translated) else Translated((given,), lambda value: {given: value})
 
 
 def _make_parser(table: FlagTable, given: GivenFlags, prog: str) -> _RaisingParser:
@@ -186,7 +237,7 @@ def _add_flag(group: Any, table: FlagTable, given: GivenFlags, flag: Flag) -> No
 
 
 def _help_text(table: FlagTable, flag: Flag) -> str:
-    variables = [name for name, owner in table.environment.items() if owner is flag]
+    variables = [name for name, variable in table.environment.items() if flag in variable.flags.values()]
     needed = f"required for kind {' and '.join(flag.needed_by)}" if flag.needed_by else "required"
     facts = [
         needed if flag.default is None else f"default: {flag.default}",

@@ -24,7 +24,8 @@ class BalanceSettings(Settings):
     """Shape of the data; auto looks at it."""
     labels: InputPath | None = None
     """Labels of functions: .jsonl of {"file", "function", "label"} and optionally "line" and "task" (what a function
-    does the same as); files are relative to repos_root. Empty: repos_root/labels.jsonl, where there is one."""
+    does the same as); label is 1, 0, or null where only the task is known. Files are relative to repos_root. Empty:
+    repos_root/labels.jsonl, where there is one."""
     before_after: InputPath | None = None
     """Fixes: .jsonl of {"before", "after"}, files relative to repos_root; a function that differs is vulnerable before
     and safe after. Empty: repos_root/before_after.jsonl, where there is one."""
@@ -33,10 +34,12 @@ class BalanceSettings(Settings):
     languages: Annotated[tuple[LanguageName, ...], Field(min_length=1)] = LANGUAGES
     """Languages that are read; files of others are counted and passed over."""
     balance_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] | None = 0.5
-    """Share of vulnerable functions in each split, met by leaving some of the other label out; empty: as they come."""
+    """Share of vulnerable functions in each split, met by leaving some of the larger label out, and functions without a
+    label; where nothing is labelled they stay as they come. Empty: as they come."""
     split_by: Literal["repository", "file", "auto"] = "auto"
-    """What is never divided between splits; auto: the repository, or the file where there are fewer than three. Copies
-    and functions that do the same stay together too."""
+    """What is never divided between splits. Near copies, both sides of a fix and functions that do the same stay
+    together too; auto: the repository, or the file where whole repositories so joined leave validation or test less
+    than half of its share, or without a label to balance by."""
     val_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     """Share of functions in validation, as near as whole groups allow."""
     test_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1

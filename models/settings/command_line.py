@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from models.errors import EXIT_REFUSED, SettingsInvalid
-from models.settings.arguments import FlagTable, GivenFlags, read_arguments
+from models.settings.arguments import CONFIG_FLAG, Environment, FlagTable, GivenFlags, Translated, read_arguments
 from models.settings.documents import (
     Location,
     check_settings,
@@ -28,7 +29,17 @@ from models.settings.fields import Settings
 from models.settings.flags import Flag, decode, encode, flag_name
 from models.settings.overlay import overlay
 
-__all__ = ["NoOptions", "as_flags", "dump_settings", "load_settings", "parse_command", "parse_settings"]
+__all__ = [
+    "Environment",
+    "NoOptions",
+    "Translated",
+    "as_flags",
+    "dump_settings",
+    "load_settings",
+    "parse_command",
+    "parse_settings",
+    "settings_in_place",
+]
 
 S = TypeVar("S", bound=BaseModel)
 O = TypeVar("O", bound=BaseModel)  # noqa: E741  # options
@@ -44,7 +55,7 @@ def parse_settings(
     *,
     prog: str,
     aliases: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Environment | None = None,
 ) -> S:
     """The settings that a command line says; ends the process (0 after ``--help``, 2 after telling what is wrong).
 
@@ -54,8 +65,8 @@ def parse_settings(
         prog: Name of the program in help and errors.
         aliases: Flat flags for dotted fields, such as ``{"lr": "model.learning_rate"}``; with a value they are bare
             switches, such as ``{"mixed-precision": "compute.precision=auto"}``.
-        environment: Dotted fields by the variable that may set them, such as ``{"CODEWARDEN_RUNS": "runs"}``; no other
-            variable is read.
+        environment: Dotted fields by the variable that may set them, such as ``{"CODEWARDEN_RUNS": "runs"}``, or how
+            its value is translated; no other variable is read.
     """
     settings, _ = parse_command(
         settings_class, NoOptions, argv, prog=prog, aliases=aliases or {}, environment=environment or {}
@@ -70,7 +81,7 @@ def parse_command(
     *,
     prog: str,
     aliases: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Environment | None = None,
 ) -> tuple[S, O]:
     """Like ``parse_settings``, with options of the program (where to put things) that are no settings of the job.
 
@@ -84,6 +95,17 @@ def parse_command(
         sys.stderr.writelines(f"{prog}: {line}\n" for line in str(error).splitlines())
         sys.stderr.write(f"{prog}: --help explains every flag\n")
         raise SystemExit(EXIT_REFUSED) from None
+
+
+def settings_in_place(settings_class: type[S], config: Path, environment: Environment) -> S:
+    """The settings that a program would be given by ``--config FILE`` and the environment it stands in, and no flag.
+
+    Raises:
+        SettingsInvalid: The file or a variable does not fit; one line per problem. Not retried.
+    """
+    table = FlagTable.of(settings_class, NoOptions, {}, environment)
+    settings, _ = _fill(settings_class, NoOptions, table, read_arguments(table, [CONFIG_FLAG, str(config)], ""))
+    return settings
 
 
 def as_flags(settings: BaseModel) -> list[str]:

@@ -38,11 +38,12 @@ class CandidatesSettings(Tokenizing):
     context_lines: NonNegativeInt = 3
     """Unchanged lines around each change that belong to its text [lines]."""
     valid_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    """Share of the bugs of the other projects that choose the epoch while one project is left out."""
+    """Share of the other projects' bugs with both correct and wrong patches that choose the epoch while one project is
+    left out, one at least; all other bugs are learnt from."""
     seed: NonNegativeInt = 1337
     """Seed of that choice."""
     quick_test: bool = False
-    """First 100 bugs (recorded)."""
+    """A hundred bugs, whatever the order of the file (recorded)."""
 
 
 class EmbedSettings(Settings):
@@ -142,7 +143,7 @@ class BoostSettings(Settings):
     early_stopping_rounds: PositiveInt = 30
     """Trees without a better validation before it stops [trees]."""
     seed: NonNegativeInt = 1337
-    """Seed of the trees."""
+    """Seed of LightGBM; each tree sees all lists and features, so that nothing is drawn by it."""
 
 
 class JudgedSystem(Settings):
@@ -161,7 +162,7 @@ class JudgeSettings(Settings):
     lists: Annotated[tuple[InputPath, ...], Field(min_length=1)]
     """Files of lists that are judged together; lists with one label are counted and not judged."""
     systems: dict[SystemName, JudgedSystem] = Field(default_factory=dict)
-    """Scores by system; each is compared with every baseline, corrected for their number."""
+    """Scores by system; each is compared with every baseline and every other system, corrected for their number."""
     baselines: Annotated[tuple[Literal["first_stage", "size", "random"], ...], Field(min_length=1)] = ("random",)
     """What systems must beat: the order of the first stage, the smaller edit first, the mean of all random orders."""
     ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 5, 10)

@@ -65,10 +65,11 @@ def run(settings: TrainSettings, context: JobContext, *, objective_class: type[O
         position = trainer.fit()
     finally:
         context.record.update(_record_of(trainer))
+    best = load_best(trainer) if context.rank == 0 else b""
     numbers = _numbers(settings, position, trainer)
     files: tuple[str, ...] = ()
     if context.rank == 0:
-        files = export_best(settings, trainer, numbers)
+        files = export_best(settings, trainer, numbers, best)
         files += (_predict(trainer, trainer.val, "valid"),)
         if settings.test_data is not None:
             files += _predict_test(settings, trainer, context)
@@ -168,10 +169,8 @@ def probe_memory(trainer: Trainer) -> None:
     kept = [torch.empty_like(p) for p in trainer.gradients.parameters for _ in range(TENSORS_KEPT_BY_ADAMW)]
 
     def try_step(budget: int) -> None:
-        fullest = max(trainer.train.cut(worst, budget), key=trainer.train.cost)
         with trainer.accelerator.autocast():
-            parts = trainer.objective.step_parts(trainer.train, fullest, own=fullest, budget=budget, total_weight=1.0)
-            part = next(parts)
+            part = trainer.objective.heaviest_part(trainer.train, worst, budget=budget)
         part.surrogate.backward()  # type: ignore[no-untyped-call]
 
     asked, smallest = trainer.position.micro_budget, least_budget(trainer.train)
@@ -196,11 +195,16 @@ def _smallest_over_ranks(budget: int, accelerator: Accelerator) -> int:
     return int(agreed)
 
 
-def export_best(settings: TrainSettings, trainer: Trainer, numbers: dict[str, Any]) -> tuple[str, ...]:
-    """The best weights in the form that others load, and the history, beside the run."""
-    run_path = trainer.context.run_path
+def load_best(trainer: Trainer) -> bytes:
+    """Put the best weights into the model, which all that follows speaks of; gives them as the checkpoint has them."""
     best = trainer.checkpointing.newest().read_best(state.MODEL_FILE)
     state.load_model(trainer.stateful.model, best)
+    return best
+
+
+def export_best(settings: TrainSettings, trainer: Trainer, numbers: dict[str, Any], best: bytes) -> tuple[str, ...]:
+    """The best weights in the form that others load, and the history, beside the run."""
+    run_path = trainer.context.run_path
     story = Story(
         question=deciding(settings),
         best=numbers["best"],

@@ -48,7 +48,15 @@ class StepPart(NamedTuple):
 
 
 class Examples(Protocol):
-    """Records of one file as an objective holds them."""
+    """Records of one file as an objective holds them.
+
+    Attributes:
+        ids: Of each record.
+        labels: Of each record.
+        groups: What each must not be separated from.
+        weights: Of each in the loss.
+        sizes: What each takes of a budget where it stands alone.
+    """
 
     ids: list[str]
     labels: npt.NDArray[np.int8]
@@ -62,14 +70,6 @@ class Examples(Protocol):
 
     def only(self, rows: Indices) -> Self:
         """Some of the records, in the order of ``rows``; what is large is shared, not copied."""
-        ...
-
-    def cost(self, records: Indices) -> int:
-        """What a micro-batch of ``records`` takes of a budget (nodes, padded tokens)."""
-        ...
-
-    def cut(self, records: Indices, budget: int) -> list[Indices]:
-        """Micro-batches of ``records`` under a budget; a record above it stands alone."""
         ...
 
 
@@ -123,9 +123,16 @@ class Objective(Protocol):
         Args:
             examples: Where the records are.
             records: All records of the step, of all ranks.
-            own: Those of this rank.
+            own: Those of this rank, as ``rank_share`` deals them.
             budget: Largest cost of what is kept for one backward pass.
             total_weight: Of ``records``; the step's loss is divided by it.
+        """
+        ...
+
+    def heaviest_part(self, examples: Examples, records: Indices, *, budget: int) -> StepPart:
+        """Of a step over ``records`` on this rank alone the part that takes most memory: what a budget is tried with.
+
+        Asks no other rank for anything: each tries for itself.
         """
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,25 +11,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
-from models.data.backbone_files import BackboneChoice, choose_backbone, fetch_backbone
-from models.data.columnar import RecordTable, open_records
+from models.data.columnar import RecordTable
 from models.data.record_tokenizer import RecordTokenizer
 from models.data.token_batches import Reading, TokenBatch, TokenStore
-from models.data.tokenizer_agreement import check_tokenizer
-from models.errors import BuildDiffers, DataInvalid, SettingsInvalid
+from models.data.token_records import open_token_records
 from models.jobs.contract import JobContext
-from models.jobs.layout import BUILD_FILE
 from models.nn.attention import use_own_kernels
-from models.nn.backbones import (
-    LoadedBackbone,
-    TokenIds,
-    hidden_width,
-    pretrained_backbone,
-    saved_backbone,
-    small_backbone,
-)
+from models.nn.backbones import hidden_width, saved_backbone
 from models.nn.sequence_classifier import SequenceClassifier
-from models.settings.tokenizing import TOKENIZER_FOLDER
 from models.settings.train import TrainSettings
 from models.settings.transformer import TransformerSettings
 from models.training.classification import Classification
@@ -38,10 +26,8 @@ from models.training.model_folder import HEAD_FILE, MODEL_FOLDER, folder_files, 
 from models.training.objective import Story
 from models.training.order import Indices, cut_by_area, first_rows
 from models.training.schedule import Schedule
+from models.training.text_backbone import begin_backbone
 from models.training.warmup import warmed_up
-
-CONVERTED_FOLDER = "backbones"
-"""Under the run root: weights that came as .bin, as safetensors."""
 
 
 class TokenExamples:
@@ -138,18 +124,8 @@ class TransformerObjective(Classification[TokenExamples]):
         assert isinstance(model, TransformerSettings)
         assert settings.tokenizer is not None
         tokenizer = RecordTokenizer.read(settings.tokenizer)
-        _check_ending(model, tokenizer)
-        choice = choose_backbone(model)
-        _check_planned(choice, context.run_path)
-        if choice.files is None:
-            ids = TokenIds(tokenizer.vocab_size, tokenizer.special.pad, tokenizer.bos, tokenizer.eos)
-            loaded = LoadedBackbone(small_backbone(model, ids), _fallback(choice, model))
-        else:
-            fetch_backbone(choice.files, model)
-            check_tokenizer(choice.files, tokenizer.folder)
-            converted_path = context.runs_path / CONVERTED_FOLDER
-            loaded = pretrained_backbone(choice.files, model, converted_path=converted_path)
-        return cls(model, tokenizer, loaded.model, identity=_identity(choice), notices=loaded.notices)
+        begun = begin_backbone(model, tokenizer, context)
+        return cls(model, tokenizer, begun.model, identity=begun.identity, notices=begun.notices)
 
     @classmethod
     def trained(cls, settings: TransformerSettings, run_path: Path) -> Self:
@@ -170,39 +146,11 @@ class TransformerObjective(Classification[TokenExamples]):
         Raises:
             DataInvalid: no record, a token id beyond the vocabulary, or records of another tokenizer. Not retried.
         """
-        self._check_reading(path)
-        table = open_records(path)
-        if len(table) == 0:
-            raise DataInvalid(path, "holds no record; training needs at least one")
-        largest = int(np.max(table.token_ids, initial=0))
-        vocab_size = int(self.model.backbone.config.vocab_size)
-        if largest >= vocab_size:
-            raise DataInvalid(
-                path,
-                f"token id {largest} is beyond the backbone's vocabulary of {vocab_size}; preprocess with the "
-                "backbone's own tokenizer (--tokenizer)",
-            )
         settings = self.settings
         reading = Reading(settings.max_seq_len, settings.max_windows, settings.window_overlap)
-        store = TokenStore(table, self.tokenizer.special, reading)
-        misfit = store.first_misfit()
-        if misfit is not None:
-            raise DataInvalid(
-                path,
-                f"record {table.ids[misfit]} does not begin and end as the tokenizer beside the records does it; give "
-                "records and tokenizer of one preprocess run",
-            )
+        vocab_size = int(self.model.backbone.config.vocab_size)
+        table, store = open_token_records(path, self.tokenizer, reading, vocab_size=vocab_size)
         return TokenExamples(table, store, first_rows(len(table), limit))
-
-    def _check_reading(self, path: Path) -> None:
-        """Ids of another tokenizer mean other words, whatever their range."""
-        beside = RecordTokenizer.read(path.parent / TOKENIZER_FOLDER)
-        if not beside.reads_as(self.tokenizer):
-            raise DataInvalid(
-                path,
-                f"was tokenised by {beside.folder}, which is not the tokenizer that the model reads by "
-                f"({self.tokenizer.folder}); preprocess all splits in one run",
-            )
 
     def resolve(self, settings: TransformerSettings, examples: TokenExamples, device: str) -> TransformerSettings:  # noqa: ARG002
         """The settings: nothing in them depends on data or device."""
@@ -238,45 +186,6 @@ class TransformerObjective(Classification[TokenExamples]):
         """``(len(records), 2)``."""
         logits: Tensor = self.model(examples.batch(records).to(self.device))
         return logits
-
-
-def _identity(choice: BackboneChoice) -> dict[str, Any]:
-    """What the result says the model began from."""
-    return {
-        "identity": choice.identity,
-        "family": choice.family,
-        "pretrained": choice.files is not None,
-        "reason": choice.reason,
-    }
-
-
-def _check_ending(settings: TransformerSettings, tokenizer: RecordTokenizer) -> None:
-    """Refuse to pool by the token that ends a text where there is none."""
-    if settings.pooling == "eos" and len(tokenizer.special.suffix) == 0:
-        raise SettingsInvalid(
-            f"pooling eos: the tokenizer in {tokenizer.folder} puts no token behind a text; give another pooling, or "
-            "preprocess with a tokenizer that ends texts (as RoBERTa's and CodeT5's do)"
-        )
-
-
-def _check_planned(choice: BackboneChoice, run_path: Path) -> None:
-    """Refuse to train anything but what the run was named by: weights may have come or gone since."""
-    path = run_path / BUILD_FILE
-    if not path.is_file():
-        return
-    planned = json.loads(path.read_bytes())["machine"].get("backbone")
-    if planned != choice.identity:
-        raise BuildDiffers(run_path, [f"backbone: {planned} then, {choice.identity} now"])
-
-
-def _fallback(choice: BackboneChoice, settings: TransformerSettings) -> tuple[str, ...]:
-    """Said loudly where pretrained weights were wanted and are not there."""
-    if settings.pretrained == "off":
-        return ()
-    return (
-        f"NOT PRETRAINED: {choice.detail}. A {choice.identity} is trained instead; its scores say little about "
-        f"{settings.backbone}. Set model.pretrained to required to refuse, or to off to mean it.",
-    )
 
 
 OBJECTIVE = TransformerObjective

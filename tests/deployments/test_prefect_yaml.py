@@ -22,7 +22,7 @@ OWN = {"name", "description", "tags", "work_pool", "schedules"}
 def test_each_flow_that_trains_is_deployed_twice() -> None:
     trains = set(DEPLOYMENTS) - set(SPOT) - {"evaluation", "audit", "comparison"}
     assert set(SPOT) == {f"{name}-spot" for name in trains}
-    assert len(SPOT) == 8
+    assert len(SPOT) == 12
 
 
 @pytest.mark.parametrize("name", SPOT)

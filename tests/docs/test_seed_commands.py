@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -25,10 +26,17 @@ def commands(tried: str) -> list[str]:
 
 
 def call(command: str, *extra: str) -> subprocess.CompletedProcess[str]:
-    words = command.split()
-    assert words[0] == "python"
+    words = command.removeprefix("env ").split()
+    begin = words.index("python")
+    environment = os.environ | dict(word.split("=", 1) for word in words[:begin])
     return subprocess.run(
-        [sys.executable, *words[1:], *extra], capture_output=True, text=True, cwd=ROOT, check=False, timeout=300
+        [sys.executable, *words[begin + 1 :], *extra],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=300,
+        env=environment,
     )
 
 
@@ -43,7 +51,10 @@ def test_every_short_command_runs_on_a_generated_sample(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     made = call(f"python -m models.data.generated {raw} --num-functions 160")
     assert made.returncode == 0, made.stderr
-    places = {"RAW": raw, "RECORDS": tmp_path / "records", "OUT": tmp_path / "out"}
+    repositories = tmp_path / "repositories"
+    made = call(f"python -m models.data.generated_repositories {repositories}")
+    assert made.returncode == 0, made.stderr
+    places = {"RAW": raw, "RECORDS": tmp_path / "records", "OUT": tmp_path / "out", "REPOS": repositories}
     for command in commands("run"):
         for name, place in places.items():
             command = re.sub(rf"\b{name}\b", str(place), command)

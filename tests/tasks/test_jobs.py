@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from models.errors import JobCrashed, JobHung, JobInterrupted, JobRefused, SettingsInvalid
+from models.settings.balance import BalanceSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
+from models.settings.retrieval import RetrieveSettings
 from models.settings.train import TrainSettings
 from models.settings.transformer import TransformerSettings
 from tasks.jobs import ProgressReporter, is_retryable, job_name
@@ -49,6 +51,8 @@ def test_a_job_is_named_by_what_it_does():
     assert job_name(train) == "train gnn seed 42"
     assert job_name(PreprocessSettings(data="a", source="codexglue")) == "preprocess codexglue"
     assert job_name(train.model_copy(update={"model": TransformerSettings()})) == "train transformer seed 42"
+    assert job_name(BalanceSettings(repos_root="data/repos")) == "balance repos_s1337"
+    assert job_name(RetrieveSettings(data="a", vectors="b")) == "retrieve test"
 
 
 def test_a_prediction_is_named_by_the_model_that_predicts(tmp_path):

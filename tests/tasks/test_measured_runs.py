@@ -7,7 +7,9 @@ import json
 import pytest
 
 from models.errors import DataInvalid
+from models.settings.contrastive import EmbeddingsSettings
 from models.settings.gnn import GnnSettings
+from models.settings.reranking import RerankerSettings
 from models.settings.transformer import TransformerSettings
 from tasks.aws.prices import Rate
 from tasks.aws.settings import BudgetSettings
@@ -100,3 +102,9 @@ def test_models_are_named_by_what_sets_their_speed(run_path, tmp_path):
     change(run_path / "settings.json", model=pretrained.model_dump())
     change(run_path / "result.json", numbers={"num_train": 10, "num_epochs": 1, "backbone": {"pretrained": False}})
     assert measured_runs(tmp_path)[0].model == model_name(off.model_dump())
+
+
+def test_models_of_retrieval_have_names_too():
+    assert model_name(RerankerSettings().model_dump()) == "reranker 256 2"
+    assert model_name(EmbeddingsSettings().model_dump()) == "embeddings small roberta 256 0"
+    assert model_name(EmbeddingsSettings(pretrained="auto").model_dump()) == f"embeddings {BACKBONE}"

@@ -2,21 +2,23 @@
 
 A transform takes a function's text and a seed and gives a ``Transformed``. It reads the syntax tree, proposes a text,
 and the proposal stands only if it parses no worse than the original and what the transform must leave alone is as it
-was. The grammar is that of C.
+was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-import tree_sitter_c
-from tree_sitter import Language, Node, Parser, Tree
+from tree_sitter import Node, Tree
 
 from models.data.c_drawing import Draw
+from models.data.languages.grammars import parser_of
+from models.data.languages.syntax import WITH_DIRECTIVES
 from models.data.syntax_trees import directive_spans, without_directives
+from models.settings.languages import LanguageName
 
 ERROR = "ERROR"
 
@@ -48,14 +50,9 @@ class Transform(Protocol):
         ...
 
 
-def parse(content: bytes) -> Tree:
+def parse(content: bytes, language: LanguageName = "c") -> Tree:
     """The syntax tree of a text; never fails."""
-    return _parser().parse(content)
-
-
-@cache
-def _parser() -> Parser:
-    return Parser(Language(tree_sitter_c.language()))
+    return parser_of(language).parse(content)
 
 
 class Source:
@@ -63,22 +60,40 @@ class Source:
 
     Args:
         code: Text that UTF-8 can encode.
+        language: Whose grammar reads it.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, language: LanguageName = "c") -> None:
         self.code = code
+        self.language: LanguageName = language
         self.content = code.encode()
-        self.directives = directive_spans(self.content)
-        self.tree = parse(self.content)
-        self.num_errors = num_errors(self.tree)
-        self.best_tree = self._best_tree()
+        self.directives = directive_spans(self.content) if language in WITH_DIRECTIVES else []
+        self.tree = parse(self.content, language)
 
-    def _best_tree(self) -> Tree:
+    @cached_property
+    def num_errors(self) -> int:
+        """Errors of the tree as the text is."""
+        return num_errors(self.tree)
+
+    @cached_property
+    def best_tree(self) -> Tree:
         """The tree with fewer errors: as it is, or with preprocessor directives blanked; offsets are the same."""
-        if not self.num_errors or not self.directives:
-            return self.tree
-        blanked = parse(without_directives(self.content))
-        return blanked if num_errors(blanked) < self.num_errors else self.tree
+        blanked = self._blanked_tree
+        return blanked if blanked is not None and num_errors(blanked) < self.num_errors else self.tree
+
+    @cached_property
+    def clean_tree(self) -> Tree | None:
+        """The tree without any error, as it is or with directives blanked; ``None``: the text does not parse."""
+        blanked = self._blanked_tree
+        tree = self.tree if blanked is None else blanked
+        return None if tree.root_node.has_error else tree
+
+    @cached_property
+    def _blanked_tree(self) -> Tree | None:
+        """The tree with directives blanked, where there is one to blank and an error without."""
+        if not self.directives or not self.tree.root_node.has_error:
+            return None
+        return parse(without_directives(self.content), self.language)
 
     def draw(self, transform: str, seed: int) -> Draw:
         """Choices that depend on the transform's name, its seed and the text."""
@@ -94,7 +109,7 @@ class Source:
         """
         if proposed == self.content:
             return Transformed(self.code, changed=False, undone=False)
-        tree = parse(proposed)
+        tree = parse(proposed, self.language)
         if num_errors(tree) > self.num_errors or not leaves_alone(self.tree, tree):
             return Transformed(self.code, changed=False, undone=True)
         return Transformed(proposed.decode(), changed=True, undone=False)

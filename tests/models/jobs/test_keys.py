@@ -14,7 +14,7 @@ from models.jobs.command_line import SETTINGS_CLASSES
 from models.jobs.keys import build_settings, content_digest, deciding, input_digests, role_of, run_key
 from models.jobs.registry import OBJECTIVE_MODULES
 from models.settings.fields import InputPath, Settings
-from models.settings.flags import member_models
+from models.settings.flags import literal_values, member_models
 from models.store.manifest import write_manifest
 
 FieldPath = tuple[str, ...]
@@ -54,6 +54,8 @@ BOUND_TO_OTHERS = {
     "collect.pairs",
     "compare.systems",
     "compare.comparisons",
+    "judge.systems",
+    *(f"train {model}.model.reads_with" for model in ("embeddings", "cross_encoder", "patch_ranker")),
 }
 """Fields that no other value fits while the rest stays; they have tests of their own."""
 
@@ -73,11 +75,12 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
         (tmp_path / name / "content.jsonl").write_text(name)
     file = str(tmp_path / "raw" / "content.jsonl")
     raw, run, predictions = (str(tmp_path / name) for name in ("raw", "run", "predictions"))
-    trained = dict.fromkeys(("train_data", "val_data", "test_data", "weights"), file) | {"tokenizer": raw}
+    trained = dict.fromkeys(("train_data", "val_data", "test_data", "weights", "texts"), file) | {"tokenizer": raw}
     trained |= {"folds": run, "left_out_fold": 0}
     return {
         "preprocess": {"data": raw},
         **{f"train {model}": trained | {"model": {"kind": model}} for model in OBJECTIVE_MODULES},
+        "train reranker": trained | {"model": {"kind": "reranker", "encoder": run}},
         "predict": {"model_run": run, "data": raw},
         "evaluate": {"data": raw, "predictions": {"gnn": predictions}},
         "findings": {"data": raw},
@@ -94,6 +97,16 @@ def documents(tmp_path: Path) -> dict[str, dict[str, Any]]:
             "probes": {"rename": run},
             "systems": {"a": {"title": "A", "phase": "phase1", "model_kind": "gnn", "predictions": {"1": predictions}}},
         },
+        "balance": {"repos_root": raw, "labels": file, "before_after": file},
+        "pairs": {"data": run},
+        "candidates": {"data": file},
+        "embed": {"model_run": run, "data": raw},
+        "mine": {"data": raw, "vectors": run},
+        "retrieve": {"data": raw, "vectors": run},
+        "score": {"model_run": run, "lists": file, "texts": file, "purpose": "a test"},
+        "boost": dict.fromkeys(("train_lists", "valid_lists", "held_out_lists"), file),
+        "judge": {"lists": [file], "systems": {"a": {"title": "A", "scores": {"1": [predictions]}}}},
+        "export": {"model_run": run},
     }
 
 
@@ -106,6 +119,9 @@ def with_value(document: dict[str, Any], path: FieldPath, value: Any) -> dict[st
     return document | {first: with_value(document.get(first, {}), tuple(rest), value) if rest else value}
 
 
+WORDS = ("another", "a" * 40)
+
+
 def another(kind: str, document: dict[str, Any], path: FieldPath) -> Settings:
     """The settings with some other valid value in one field."""
     cls = CLASSES[kind][0]
@@ -113,9 +129,9 @@ def another(kind: str, document: dict[str, Any], path: FieldPath) -> Settings:
     info: Any = None
     for name in path:
         info, present = type(present).model_fields[name], getattr(present, name)
-    choices = [choice for choice in get_args(info.annotation) if isinstance(choice, str) and choice != present]
+    choices = [choice for choice in literal_values(info.annotation) if choice != present]
     numbers = [present + 1, present / 2, present + 0.01] if isinstance(present, int | float) else [7]
-    for value in [*choices, not present, *numbers, "another", "a" * 40, ["train"], {"another": "text"}]:
+    for value in [*choices, not present, *numbers, *WORDS, ["train"], ["python"], ["size"], [2], {"another": "text"}]:
         try:
             changed = cls.model_validate(with_value(document, path, value))
         except ValidationError:
@@ -144,15 +160,17 @@ def test_each_field_moves_the_keys_that_its_role_says(
 
 def input_moves(document: dict[str, Any], path: FieldPath) -> dict[str, dict[str, Any]]:
     """The input of a field copied to another place, as it was and with one byte more."""
-    (name,) = path
-    source = Path(first_path(document[name]))
+    value: Any = document
+    for name in path:
+        value = value[name]
+    source = Path(first_path(value))
     moves = {}
     for what, suffix in (("same content elsewhere", ""), ("other content", "!")):
         target = source.with_name(f"{source.name}-{len(what)}")
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         file = target / "content.jsonl" if target.is_dir() else target
         file.write_text(file.read_text() + suffix)
-        moves[what] = document | {name: with_first_path(document[name], str(target))}
+        moves[what] = with_value(document, path, with_first_path(value, str(target)))
     return moves
 
 

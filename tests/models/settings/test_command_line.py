@@ -19,7 +19,16 @@ from pydantic import BaseModel, Field, model_validator
 
 from models.errors import SettingsInvalid
 from models.settings.collect import CollectSettings
-from models.settings.command_line import as_flags, dump_settings, load_settings, parse_command, parse_settings
+from models.settings.command_line import (
+    Translated,
+    as_flags,
+    dump_settings,
+    load_settings,
+    parse_command,
+    parse_settings,
+    settings_in_place,
+)
+from models.settings.contrastive import EmbeddingsSettings
 from models.settings.decision import Argmax, BestF1, ThresholdSweep
 from models.settings.evaluate import EvaluateSettings
 from models.settings.fields import Settings
@@ -28,6 +37,7 @@ from models.settings.gnn import GnnSettings
 from models.settings.predict import PredictSettings
 from models.settings.preprocess import PreprocessSettings
 from models.settings.probe import ProbeSettings
+from models.settings.reranking import CrossEncoderSettings, PatchRankerSettings, RerankerSettings
 from models.settings.text_encoder import SmallEncoder
 from models.settings.train import TrainSettings
 from models.settings.transformer import TransformerSettings
@@ -151,13 +161,22 @@ def scalar(member: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
 
 
 BOUND_TO_OTHERS: dict[type[BaseModel], dict[str, st.SearchStrategy[Any]]] = {
-    SmallEncoder: {"hidden_dim": st.sampled_from([64, 128, 720]), "num_heads": st.sampled_from([1, 2, 4, 8])},
+    SmallEncoder: {  # no layer at all is an embedding layer of family roberta
+        "hidden_dim": st.sampled_from([64, 128, 720]),
+        "num_heads": st.sampled_from([1, 2, 4, 8]),
+        "num_layers": st.integers(1, 48),
+    },
     ThresholdSweep: {
         "low": st.sampled_from([0.0, 0.25, 0.3, 0.5]),
         "high": st.sampled_from([0.5, 0.7, 1.0]),
         "step": st.sampled_from([0.05, 0.01, 0.0001]),
     },
     TransformerSettings: {"reads_with": st.just("encoder")},  # with a decoder, pooling is settled
+    **{
+        reader: {"reads_with": st.just("encoder"), "warmup_steps": st.integers(0, 999)}
+        for reader in (EmbeddingsSettings, CrossEncoderSettings, PatchRankerSettings)
+    },
+    RerankerSettings: {"encoder": st.just(Path("embeddings")), "warmup_steps": st.integers(0, 999)},
     TrainSettings: {  # a fold is left out of folds, and drawing needs weights
         "folds": st.just(Path("folds")),
         "left_out_fold": st.integers(0, 9),
@@ -238,6 +257,36 @@ def test_the_priority_is_flag_environment_file_default(tmp_path: Path, monkeypat
     program = parse("--config", str(config), "--name", "flag", environment={"MY_DATA": "data", "MY_NAME": "name"})
     assert (program.data, program.name, program.bits) == (Path("env"), "flag", 16)
     assert program.parts == ("a",)
+
+
+def switch_and_names(text: str) -> dict[str, str]:
+    if text not in ("0", "1"):
+        raise ValueError("expected 0 or 1")
+    return {"model.use_types": {"0": "off", "1": "on"}[text], "name": f"env-{text}"}
+
+
+def test_a_variable_may_set_several_fields_in_words_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = {"MY_SWITCH": Translated(("model.use_types", "name"), switch_and_names), "MY_BITS": "bits"}
+    monkeypatch.setenv("MY_SWITCH", "0")
+    config = tmp_path / "c.yaml"
+    config.write_text("data: d\nname: file\n")
+
+    from_flag = parse("--config", str(config), "--name", "flag", environment=environment)
+    assert (from_flag.name, from_flag.model) == ("flag", Graph(epochs=7, use_types=False))
+    in_place = settings_in_place(Program, config, environment)
+    assert (in_place.name, in_place.model) == ("env-0", Graph(epochs=7, use_types=False))
+
+    with pytest.raises(SystemExit):
+        parse("--help", environment=environment)
+    assert " ".join(capsys.readouterr().out.split()).count("environment: MY_SWITCH") == 2
+    monkeypatch.setenv("MY_SWITCH", "yes")
+    with pytest.raises(SystemExit):
+        parse("--data", "d", environment=environment)
+    assert "MY_SWITCH: expected 0 or 1, got 'yes'" in capsys.readouterr().err
+    with pytest.raises(SettingsInvalid, match="MY_SWITCH: expected 0 or 1"):
+        settings_in_place(Program, config, environment)
 
 
 def test_a_flag_changes_one_field_of_a_nested_default() -> None:

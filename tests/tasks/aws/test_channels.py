@@ -220,3 +220,23 @@ def test_a_missing_columnar_copy_is_made_before_it_travels(records, tmp_path, mo
 
     assert {name for parcel in cargo.parcels for name in parcel.files} >= {"train.arrow", "valid.arrow"}
     assert json.loads((folder / "train.jsonl").read_text().splitlines()[0])["id"]
+
+
+@pytest.mark.parametrize("kind", ["reranker", "cross_encoder", "patch_ranker", "embeddings"])
+def test_lists_and_pairs_travel_with_their_texts_and_a_reranker_with_its_encoder(
+    kind, records, folds, tmp_path, monkeypatch
+):
+    lists = tmp_path / "lists.jsonl"
+    lists.write_text("{}\n")
+    model = {"kind": kind, **({"encoder": folds} if kind == "reranker" else {})}
+    settings = TrainSettings(train_data=lists, val_data=lists, texts=records / "train.jsonl", model=model)
+    cargo, there = delivered(settings, tmp_path / "data", monkeypatch)
+
+    assert isinstance(there, TrainSettings)
+    assert run_key(there) == run_key(settings)
+    assert there.texts == tmp_path / "data/texts/train.jsonl"
+    carried = {f"{parcel.channel}/{name}" for parcel in cargo.parcels for name in parcel.files}
+    assert {"train_data/lists.jsonl", "texts/train.jsonl", "texts/train.arrow"} <= carried
+    assert "train_data/lists.arrow" not in carried
+    assert {"model-encoder/manifest.json", "model-encoder/settings.json"} <= carried or kind != "reranker"
+    assert not [name for name in carried if "record.json" in name or "test." in name]
