@@ -59,7 +59,7 @@ test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not long" -n 2 --dist loadgroup
 
 test-long: $(READY) ## proofs that take minutes: thousands of kills in S3, at one to three ranks
-	$(PYTEST) -m long -n 2 --dist loadgroup -rP
+	RUN_DL_TRAIN_TESTS=1 $(PYTEST) -m long -n 2 --dist loadgroup -rP
 
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -31,6 +31,7 @@ from models.settings.text_encoder import SmallEncoder
 from models.settings.train import ComputeSettings, TrainSettings
 from models.training.embeddings import EmbeddingsObjective
 from models.training.objective import Objective
+from models.training.step_loss import step_loss
 
 MIN_SPEEDUP = 1.2
 MAX_DIFFERENCE = 1e-5
@@ -100,7 +101,7 @@ def same_loss(both: Trainings) -> bool:
         texts = train.step_texts(records)
         embeddings = objective.embeddings(train.texts, texts.text, 1, budget=objective.budget)
         weights = np.full(len(records), 1 / len(records))
-        ours = float(objective.loss(embeddings, texts, weights).loss)
+        ours = float(step_loss(embeddings, texts, weights, objective.model.log_scale).loss)
         plain = both.plain.loss_of(range(BATCH_SIZE))
         anchors = both.plain.anchor_embeddings(range(BATCH_SIZE))
     apart, difference = float((anchors - embeddings[:BATCH_SIZE]).abs().max()), abs(ours - plain)
@@ -117,9 +118,9 @@ def compare_speed(both: Trainings, num_steps: int) -> bool:
     spent = {"ours": 0.0, "sentence-transformers": 0.0}
     both.plain.begin()
     for number in range(num_steps + 1):
-        for name, training in {"ours": both.ours, "sentence-transformers": both.plain}.items():
+        for name, step in {"ours": both.ours.step, "sentence-transformers": both.plain.step}.items():
             started = time.process_time()
-            training.step()
+            step()
             if number:  # the first warms up
                 spent[name] += time.process_time() - started
     both.plain.leave()

@@ -1,14 +1,15 @@
 """How long it takes to embed 10,000 functions and to search them all: ``python -m benchmarks.embedding``.
 
 The small encoder (two layers of 128, at most 256 tokens) by the embed job in a process of its own, start, reading and
-writing included, on two threads; then each function is searched exactly among all, fifty deep, by FAISS on one thread.
-Bound: less than a minute together.
+writing included, on one thread; then each function is searched exactly among all, fifty deep, by FAISS on one thread.
+Bound: less than a minute together, in CPU seconds of one core, so that a busy machine decides nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_SECONDS = 60.0
 NUM_FUNCTIONS = 10_000
 DEPTH = 50
-NUM_THREADS = 2
+NUM_THREADS = 1
 SMALL = EmbeddingsSettings(
     small=SmallEncoder(hidden_dim=128, num_layers=2, num_heads=4, feedforward_dim=512),
     max_seq_len=256,
@@ -48,19 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = Path(name)
         write_texts(folder / "data", generated_texts(options.num_functions))
         trained_path = run_job(folder, "trained", train_document(folder / "data"))
-        started = time.perf_counter()
+        before, wall = children_seconds(), time.perf_counter()
         embedded_path = run_job(folder, "embedded", embed_document(trained_path, folder / "data"))
-        job_seconds = time.perf_counter() - started
+        job_seconds, job_wall = children_seconds() - before, time.perf_counter() - wall
         recorded = json.loads((embedded_path / RECORD_FILE).read_bytes())["attempts"][-1]["seconds_embedding"]
-        started = time.perf_counter()
+        started = time.process_time()
         vectors = read_vectors(embedded_path / "texts.safetensors", num_texts=options.num_functions)
         found = sum(len(part.queries) for part in Pool(vectors).search(vectors, DEPTH))
-        search_seconds = time.perf_counter() - started
+        search_seconds = time.process_time() - started
     assert found == options.num_functions
-    print(f"{options.num_functions:,} functions, 2 layers of 128, at most 256 tokens, {NUM_THREADS} threads")
-    print(
-        f"  embed job  {job_seconds:7.1f} s, of it reading tokens and embedding {recorded['texts.safetensors']:.1f} s"
-    )
+    print(f"{options.num_functions:,} functions, 2 layers of 128, at most 256 tokens, {NUM_THREADS} thread")
+    told = f"{job_wall:.1f} s on the clock, of it embedding {recorded['texts.safetensors']:.1f} s"
+    print(f"  embed job  {job_seconds:7.1f} s, {told}")
     print(f"  search     {search_seconds:7.1f} s, each among all, {DEPTH} deep")
     seconds = job_seconds + search_seconds
     return 0 if held({f"together {seconds:.1f} s (< {MAX_SECONDS:.0f} s)": seconds < MAX_SECONDS}) else 1
@@ -86,6 +86,12 @@ def embed_document(model_run: Path, data: Path) -> dict[str, Any]:
         "data": str(data),
         "compute": {"device": "cpu", "num_threads": NUM_THREADS},
     }
+
+
+def children_seconds() -> float:
+    """CPU seconds of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run_job(folder: Path, name: str, document: dict[str, Any]) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ class PlainContrastive(TrainerCallback):
 
         self._pairs = pairs
         self.model = _model(objective, folder / "model")
-        directions = ("query_to_doc", "doc_to_query")
+        directions: Any = ("query_to_doc", "doc_to_query")
         self.loss = MultipleNegativesRankingLoss(
             self.model, scale=scale, directions=directions, partition_mode="per_direction"
         )
@@ -65,7 +65,7 @@ class PlainContrastive(TrainerCallback):
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            batch_sampler=lambda dataset, batch_size, **_: InOrder(len(dataset), batch_size),
+            batch_sampler=cast(Any, _in_order),
         )
         anchors, positives = zip(*pairs, strict=True)
         self._trainer = SentenceTransformerTrainer(
@@ -136,6 +136,10 @@ class PlainContrastive(TrainerCallback):
         except BaseException as error:  # noqa: BLE001 — raised again where the step was asked for
             self._problem = error
             self._has_come.release()
+
+
+def _in_order(dataset: Any, batch_size: int, **others: Any) -> InOrder:  # noqa: ARG001
+    return InOrder(len(dataset), batch_size)
 
 
 def _model(objective: EmbeddingsObjective, folder: Path) -> Any:

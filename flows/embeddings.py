@@ -8,6 +8,9 @@
 
 A second run of the same settings finds every job finished, and trains nothing. Of a file that describes more
 (``configs/retrieval/``) only the parts of this flow are taken.
+
+The program starts from the seed's defaults (data/repos) and what flags, variables and ``--config`` say. The flow
+starts from ``configs/retrieval/sample.yaml``, where it is called or deployed without settings.
 """
 
 from __future__ import annotations
@@ -19,30 +22,34 @@ from pathlib import Path
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
-from models.settings.command_line import parse_command, settings_in_place
+from models.settings.command_line import Aliases
 from models.settings.fields import Settings
-from tasks.flow_jobs import flow_jobs
+from tasks import retrieval_flow
 from tasks.jobs import RunReference
-from tasks.launchers.places import placed_by_environment
-from tasks.planned_program import run_planned_program
-from tasks.program import ProgramOptions, say_own_errors_in_a_line
-from tasks.retrieval_artifacts import put_artifacts
-from tasks.retrieval_publication import publish_retrieval
+from tasks.retrieval_flow import RetrievalFlow, run_flow, run_program, shown
 from tasks.retrieval_settings import EmbeddingsFlowSettings
-from tasks.retrieval_steps import ForeseeJobs, RunJobs, encoder_steps, export_steps, trainings
-from tasks.retrieval_variables import DATA_ALIASES, flags_of, variables_of
-from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES
-from tasks.termination import noting_termination
+from tasks.retrieval_steps import encoder_alone
+from tasks.retrieval_variables import COMPUTE_ALIASES, DATA_ALIASES, flags_of, variables_of
+from tasks.run_settings import SAGEMAKER_ALIASES
 
 CONFIG = Path("configs/retrieval/sample.yaml")
-ALIASES = {
+ALIASES: Aliases = {
     **DATA_ALIASES,
     **flags_of("embeddings"),
+    **COMPUTE_ALIASES,
     "max-pairs": "embeddings.max_pairs",
     **SAGEMAKER_ALIASES,
 }
 """Flat flags of the program, as the seed's scripts called them."""
 VARIABLES = variables_of(["embeddings"], ["embeddings"])
+FLOW = RetrievalFlow(
+    program="python -m flows.embeddings",
+    title="Code embeddings",
+    settings_class=EmbeddingsFlowSettings,
+    steps=encoder_alone,
+    aliases=ALIASES,
+    variables=VARIABLES,
+)
 
 
 class EmbeddingsResult(BaseModel):
@@ -74,53 +81,34 @@ def embeddings(settings: EmbeddingsFlowSettings | None = None, config: Path = CO
     Raises:
         CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
     """
-    say_own_errors_in_a_line()
-    with noting_termination():
-        settings = settings or settings_in_place(EmbeddingsFlowSettings, config, VARIABLES)
-        settings = placed_by_environment(settings)
-        with flow_jobs(settings) as jobs:
-            jobs.preflight(*trainings(foreseen_jobs(settings)))
-            place = RunJobs(jobs, settings.slots)
-            runs = encoder_steps(settings, place)
-            exported = export_steps(settings, place, {"embeddings": runs.train})
-            written = put_artifacts(settings.artifacts_dir, balanced=runs.balance, exported=exported)
-            report = publish_retrieval(jobs.runs_path, title="Code embeddings", encoder=runs)
-        return EmbeddingsResult(
-            balance=runs.balance,
-            pairs=runs.pairs,
-            train=runs.train,
-            embed=runs.embed,
-            retrieve=runs.retrieve,
-            artifacts=written,
-            table=report.table,
-            report_path=report.path,
-        )
+    done = run_flow(FLOW, settings, config)
+    encoder = done.runs.encoder
+    assert encoder is not None
+    return EmbeddingsResult(
+        balance=encoder.balance,
+        pairs=encoder.pairs,
+        train=encoder.train,
+        embed=encoder.embed,
+        retrieve=encoder.retrieve,
+        artifacts=done.artifacts,
+        table=done.report.table,
+        report_path=done.report.path,
+    )
 
 
 def foreseen_jobs(settings: EmbeddingsFlowSettings) -> list[Settings]:
     """Every job of the flow in order."""
-    place = ForeseeJobs(settings)
-    runs = encoder_steps(settings, place)
-    export_steps(settings, place, {"embeddings": runs.train})
-    return place.jobs
+    return retrieval_flow.foreseen_jobs(FLOW, settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program: settings from flags, variables and file, the flow, its table; gives the exit code."""
-    settings, options = parse_command(
-        EmbeddingsFlowSettings,
-        ProgramOptions,
-        list(sys.argv[1:] if argv is None else argv),
-        prog="python -m flows.embeddings",
-        aliases=ALIASES,
-        environment={**PLACE_ENVIRONMENT, **VARIABLES},
-    )
-    return run_planned_program(settings, options, lambda: foreseen_jobs(settings), lambda: show(embeddings(settings)))
+    """The program; gives the exit code."""
+    return run_program(FLOW, argv, lambda settings: show(embeddings(settings)))
 
 
 def show(result: EmbeddingsResult) -> str:
     """What the program prints at its end."""
-    return f"{result.table}\nreport: {result.report_path}\n"
+    return shown(result.table, result.report_path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@
     from tasks.retrieval_settings import PatchRankerFlowSettings
 
 Beside it stand gradient-boosted trees over the same features of the edit, the smaller edit first, and random order.
+
+The program starts from the seed's defaults and what flags, variables and ``--config`` say. The flow starts from
+``configs/retrieval/sample.yaml``, where it is called or deployed without settings.
 """
 
 from __future__ import annotations
@@ -18,30 +21,34 @@ from pathlib import Path
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
-from models.settings.command_line import parse_command, settings_in_place
+from models.settings.command_line import Aliases
 from models.settings.fields import Settings
-from tasks.flow_jobs import flow_jobs
+from tasks import retrieval_flow
 from tasks.jobs import RunReference
-from tasks.launchers.places import placed_by_environment
-from tasks.planned_program import run_planned_program
-from tasks.program import ProgramOptions, say_own_errors_in_a_line
-from tasks.retrieval_artifacts import put_artifacts
-from tasks.retrieval_publication import publish_retrieval
+from tasks.retrieval_flow import RetrievalFlow, run_flow, run_program, shown
 from tasks.retrieval_settings import PatchRankerFlowSettings
-from tasks.retrieval_steps import ForeseeJobs, RunJobs, export_steps, exported_patch_ranker, patch_steps, trainings
-from tasks.retrieval_variables import flags_of, variables_of
-from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES
-from tasks.termination import noting_termination
+from tasks.retrieval_steps import patch_rankers_alone
+from tasks.retrieval_variables import COMPUTE_ALIASES, flags_of, variables_of
+from tasks.run_settings import SAGEMAKER_ALIASES
 
 CONFIG = Path("configs/retrieval/sample.yaml")
-ALIASES = {
+ALIASES: Aliases = {
     "data": "candidates.data",
     "tokenizer": "candidates.tokenizer",
     **flags_of("patch_ranker"),
+    **COMPUTE_ALIASES,
     **SAGEMAKER_ALIASES,
 }
 """Flat flags of the program, as the seed's scripts called them."""
 VARIABLES = variables_of(["patch_ranker"], ["patch_ranker"])
+FLOW = RetrievalFlow(
+    program="python -m flows.patch_ranker",
+    title="Patch ranking",
+    settings_class=PatchRankerFlowSettings,
+    steps=patch_rankers_alone,
+    aliases=ALIASES,
+    variables=VARIABLES,
+)
 
 
 class PatchRankerResult(BaseModel):
@@ -72,51 +79,32 @@ def patch_ranker(settings: PatchRankerFlowSettings | None = None, config: Path =
     Raises:
         CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
     """
-    say_own_errors_in_a_line()
-    with noting_termination():
-        settings = settings or settings_in_place(PatchRankerFlowSettings, config, VARIABLES)
-        settings = placed_by_environment(settings)
-        with flow_jobs(settings) as jobs:
-            jobs.preflight(*trainings(foreseen_jobs(settings)))
-            place = RunJobs(jobs, settings.slots)
-            runs = patch_steps(settings, place)
-            exported = export_steps(settings, place, exported_patch_ranker(runs))
-            written = put_artifacts(settings.artifacts_dir, balanced=None, exported=exported)
-            report = publish_retrieval(jobs.runs_path, title="Patch ranking", patches=runs)
-        return PatchRankerResult(
-            candidates=runs.candidates,
-            train={project: {seed: run.train for seed, run in own.items()} for project, own in runs.runs.items()},
-            judge=runs.judge,
-            artifacts=written,
-            table=report.table,
-            report_path=report.path,
-        )
+    done = run_flow(FLOW, settings, config)
+    patches = done.runs.patches
+    assert patches is not None
+    return PatchRankerResult(
+        candidates=patches.candidates,
+        train=patches.train,
+        judge=patches.judge,
+        artifacts=done.artifacts,
+        table=done.report.table,
+        report_path=done.report.path,
+    )
 
 
 def foreseen_jobs(settings: PatchRankerFlowSettings) -> list[Settings]:
-    """Every job of the flow in order; one project stands for all before the candidates are made."""
-    place = ForeseeJobs(settings)
-    runs = patch_steps(settings, place)
-    export_steps(settings, place, exported_patch_ranker(runs))
-    return place.jobs
+    """Every job of the flow in order; one project stands for all that are left out, before the candidates are made."""
+    return retrieval_flow.foreseen_jobs(FLOW, settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program: settings from flags, variables and file, the flow, its table; gives the exit code."""
-    settings, options = parse_command(
-        PatchRankerFlowSettings,
-        ProgramOptions,
-        list(sys.argv[1:] if argv is None else argv),
-        prog="python -m flows.patch_ranker",
-        aliases=ALIASES,
-        environment={**PLACE_ENVIRONMENT, **VARIABLES},
-    )
-    return run_planned_program(settings, options, lambda: foreseen_jobs(settings), lambda: show(patch_ranker(settings)))
+    """The program; gives the exit code."""
+    return run_program(FLOW, argv, lambda settings: show(patch_ranker(settings)))
 
 
 def show(result: PatchRankerResult) -> str:
     """What the program prints at its end."""
-    return f"{result.table}\nreport: {result.report_path}\n"
+    return shown(result.table, result.report_path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@
     from tasks.retrieval_settings import RerankerFlowSettings
 
 Begins as ``flows.embeddings`` does: what that flow finished with the same settings is found, not run again.
+
+The program starts from the seed's defaults (data/repos) and what flags, variables and ``--config`` say. The flow
+starts from ``configs/retrieval/sample.yaml``, where it is called or deployed without settings.
 """
 
 from __future__ import annotations
@@ -18,39 +21,34 @@ from pathlib import Path
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
-from models.settings.command_line import parse_command, settings_in_place
+from models.settings.command_line import Aliases
 from models.settings.fields import Settings
-from tasks.flow_jobs import flow_jobs
+from tasks import retrieval_flow
 from tasks.jobs import RunReference
-from tasks.launchers.places import placed_by_environment
-from tasks.planned_program import run_planned_program
-from tasks.program import ProgramOptions, say_own_errors_in_a_line
-from tasks.retrieval_artifacts import put_artifacts
-from tasks.retrieval_publication import publish_retrieval
+from tasks.retrieval_flow import RetrievalFlow, run_flow, run_program, shown
 from tasks.retrieval_settings import RerankerFlowSettings, RerankerName
-from tasks.retrieval_steps import (
-    ForeseeJobs,
-    RunJobs,
-    encoder_steps,
-    export_steps,
-    exported_reranker,
-    reranker_steps,
-    trainings,
-)
-from tasks.retrieval_variables import DATA_ALIASES, flags_of, variables_of
-from tasks.run_settings import PLACE_ENVIRONMENT, SAGEMAKER_ALIASES
-from tasks.termination import noting_termination
+from tasks.retrieval_steps import encoder_and_rerankers
+from tasks.retrieval_variables import COMPUTE_ALIASES, DATA_ALIASES, OPTIMISATION, flags_of_all, variables_of
+from tasks.run_settings import SAGEMAKER_ALIASES
 
 CONFIG = Path("configs/retrieval/sample.yaml")
-ALIASES = {
+ALIASES: Aliases = {
     **DATA_ALIASES,
-    **flags_of("reranker"),
+    **flags_of_all(["reranker", "cross_encoder"], {**OPTIMISATION, "max-triples": "max_triples"}),
+    **COMPUTE_ALIASES,
     "max-pairs": "embeddings.max_pairs",
-    "max-triples": "reranker.max_triples",
     **SAGEMAKER_ALIASES,
 }
-"""Flat flags of the program: of the network over embeddings, unless they say another model."""
+"""Flat flags of the program: how a model learns is said of all rerankers, never of the encoder under them."""
 VARIABLES = variables_of(["embeddings", "reranker", "cross_encoder"], ["embeddings", "cross_encoder"])
+FLOW = RetrievalFlow(
+    program="python -m flows.reranker",
+    title="Rerankers",
+    settings_class=RerankerFlowSettings,
+    steps=encoder_and_rerankers,
+    aliases=ALIASES,
+    variables=VARIABLES,
+)
 
 
 class RerankerResult(BaseModel):
@@ -62,7 +60,8 @@ class RerankerResult(BaseModel):
     retrieve: RunReference
     train: dict[RerankerName, dict[int, RunReference]]
     """By reranker, then seed."""
-    judge: RunReference
+    judge: RunReference | None
+    """Empty where the test stayed sealed."""
     artifacts: list[Path]
     """Files that were put into artifacts_dir."""
     table: str
@@ -82,54 +81,34 @@ def reranker(settings: RerankerFlowSettings | None = None, config: Path = CONFIG
     Raises:
         CodewardenError: what the first job that failed said; ``retryable`` tells whether running again may help.
     """
-    say_own_errors_in_a_line()
-    with noting_termination():
-        settings = settings or settings_in_place(RerankerFlowSettings, config, VARIABLES)
-        settings = placed_by_environment(settings)
-        with flow_jobs(settings) as jobs:
-            jobs.preflight(*trainings(foreseen_jobs(settings)))
-            place = RunJobs(jobs, settings.slots)
-            encoder = encoder_steps(settings, place)
-            runs = reranker_steps(settings, place, encoder)
-            exported = export_steps(settings, place, {"embeddings": encoder.train, **exported_reranker(runs)})
-            written = put_artifacts(settings.artifacts_dir, balanced=encoder.balance, exported=exported)
-            report = publish_retrieval(jobs.runs_path, title="Rerankers", encoder=encoder, rerankers=runs)
-        return RerankerResult(
-            embeddings=encoder.train,
-            retrieve=encoder.retrieve,
-            train={name: {seed: run.train for seed, run in own.items()} for name, own in runs.runs.items()},
-            judge=runs.judge,
-            artifacts=written,
-            table=report.table,
-            report_path=report.path,
-        )
+    done = run_flow(FLOW, settings, config)
+    encoder, rerankers = done.runs.encoder, done.runs.rerankers
+    assert encoder is not None
+    assert rerankers is not None
+    return RerankerResult(
+        embeddings=encoder.train,
+        retrieve=encoder.retrieve,
+        train=rerankers.train,
+        judge=rerankers.judge,
+        artifacts=done.artifacts,
+        table=done.report.table,
+        report_path=done.report.path,
+    )
 
 
 def foreseen_jobs(settings: RerankerFlowSettings) -> list[Settings]:
     """Every job of the flow in order."""
-    place = ForeseeJobs(settings)
-    encoder = encoder_steps(settings, place)
-    runs = reranker_steps(settings, place, encoder)
-    export_steps(settings, place, {"embeddings": encoder.train, **exported_reranker(runs)})
-    return place.jobs
+    return retrieval_flow.foreseen_jobs(FLOW, settings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program: settings from flags, variables and file, the flow, its table; gives the exit code."""
-    settings, options = parse_command(
-        RerankerFlowSettings,
-        ProgramOptions,
-        list(sys.argv[1:] if argv is None else argv),
-        prog="python -m flows.reranker",
-        aliases=ALIASES,
-        environment={**PLACE_ENVIRONMENT, **VARIABLES},
-    )
-    return run_planned_program(settings, options, lambda: foreseen_jobs(settings), lambda: show(reranker(settings)))
+    """The program; gives the exit code."""
+    return run_program(FLOW, argv, lambda settings: show(reranker(settings)))
 
 
 def show(result: RerankerResult) -> str:
     """What the program prints at its end."""
-    return f"{result.table}\nreport: {result.report_path}\n"
+    return shown(result.table, result.report_path)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from models.jobs.contract import RESULT_FILE, SETTINGS_FILE
 from models.store.manifest import read_manifest
 from tasks.jobs import RunReference
+from tasks.retrieval_runs import RetrievalRuns
+from tasks.retrieval_steps import exported_models, exported_patch_ranker
 
 VOCABULARY_FILE = "vocab.json"
+LIST_FILE = "artifacts.json"
+"""Says of each file which run it is of."""
 BALANCED_FOLDER = "balanced"
 OF_DATA = {
     "train.jsonl": f"{BALANCED_FOLDER}/train.jsonl",
@@ -23,24 +29,50 @@ OF_DATA = {
 """Where each file of a balance run goes."""
 
 
-def put_artifacts(
-    folder: Path | None, *, balanced: RunReference | None, exported: Mapping[str, RunReference]
-) -> list[Path]:
+def put_artifacts(folder: Path | None, runs: RetrievalRuns, exported: Mapping[str, RunReference]) -> list[Path]:
     """Copy data and exported weights to ``folder``; each file is replaced whole. Gives what was written.
 
     Args:
         folder: Is made where it is not there; ``None``: nobody asks for the files.
-        balanced: The balance run; ``None``: there is none.
+        runs: What the flow ran.
         exported: Export runs by model; their files keep their names, but for the vocabulary of others than the encoder.
     """
     if folder is None:
         return []
     named: dict[str, Path] = {}
-    if balanced is not None:
+    listed: dict[str, Any] = {}
+    if runs.encoder is not None:
+        balanced = runs.encoder.balance
         named |= {place: balanced.run_path / name for name, place in OF_DATA.items()}
+        listed |= dict.fromkeys(OF_DATA.values(), _described(balanced))
     for model, run in exported.items():
-        named |= {_name_of(name, model): run.run_path / name for name in _files_of(run)}
-    return _copied(folder, named)
+        own = {_name_of(name, model): run.run_path / name for name in _files_of(run)}
+        named |= own
+        listed |= dict.fromkeys(own, _described(exported_models(runs)[model]) | _left_out(model, runs))
+    written = _copied(folder, named)
+    return [*written, _list_of(folder, listed)]
+
+
+def _described(run: RunReference) -> dict[str, str]:
+    return {"kind": run.kind, "label": run.label, "run_key": run.run_key}
+
+
+def _left_out(model: str, runs: RetrievalRuns) -> dict[str, str]:
+    """The project that a patch ranker learnt nothing of: the one that it may be judged on."""
+    if model != "patch_ranker" or runs.patches is None:
+        return {}
+    return {"left_out_project": exported_patch_ranker(runs.patches)[0]}
+
+
+def _list_of(folder: Path, listed: Mapping[str, Any]) -> Path:
+    target = folder / LIST_FILE
+    temp = _temp(target)
+    temp.write_text(json.dumps(dict(sorted(listed.items())), indent=2) + "\n", encoding="utf-8")
+    return temp.replace(target)
+
+
+def _temp(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
 
 
 def _name_of(name: str, model: str) -> str:
@@ -59,7 +91,7 @@ def _copied(folder: Path, named: Mapping[str, Path]) -> list[Path]:
     for name, source in named.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        temp = target.with_name(f".{target.name}.part")
+        temp = _temp(target)
         shutil.copyfile(source, temp)
         temp.replace(target)
         written.append(target)

@@ -30,28 +30,18 @@ from tasks.retrieval_settings import (
     RerankerName,
     TrainedFlowSettings,
 )
+from tasks.retrieval_titles import title_of
 
 TEXTS = "texts.jsonl"
 TEST_TEXTS = "test_texts.jsonl"
 LISTS = "lists.jsonl"
 PROJECTS = "projects"
 HELD_OUT = "held_out.jsonl"
-NOT_SEALED = "validation lists: nothing sealed is opened"
-TITLES = {
-    "reranker": "Reranker (MLP)",
-    "cross_encoder": "Cross-encoder",
-    "patch_ranker": "Patch ranker",
-    "boosted_trees": "Boosted trees",
-}
-"""What people call a system."""
 
 
 def pairs_job(settings: EmbeddingsFlowSettings, balanced_path: Path) -> PairsSettings:
     """Functions to tokens, with the pairs among them."""
-    encoders: list[TextEncoder] = [settings.embeddings]
-    if isinstance(settings, RerankerFlowSettings) and "cross_encoder" in settings.rerankers:
-        encoders.append(settings.cross_encoder)
-    told = _values(tokenizing_for(settings.records, encoders), Tokenizing)
+    told = _values(tokenizing_for(settings.records, settings.embeddings), Tokenizing)
     return PairsSettings(data=balanced_path, quick_test=settings.quick_test, **told)
 
 
@@ -72,26 +62,36 @@ def embeddings_job(
     )
 
 
-def embed_job(
-    settings: EmbeddingsFlowSettings, encoder_path: Path, pairs_path: Path, *, for_measuring: bool
-) -> EmbedSettings:
-    """Vectors of texts; for measuring, also of sealed ones and by the encoder before it learnt."""
+def embed_for_mining_job(settings: EmbeddingsFlowSettings, encoder_path: Path, pairs_path: Path) -> EmbedSettings:
+    """Vectors of the texts that are learnt from."""
+    return EmbedSettings(model_run=encoder_path, data=pairs_path, compute=_of_one_process(settings))
+
+
+def embed_for_measuring_job(settings: EmbeddingsFlowSettings, encoder_path: Path, pairs_path: Path) -> EmbedSettings:
+    """Vectors of texts, of sealed ones where they are opened, and by the encoder before it learnt."""
     return EmbedSettings(
         model_run=encoder_path,
         data=pairs_path,
-        with_untrained=for_measuring,
-        open_test=(settings.open_test or None) if for_measuring else None,
+        with_untrained=True,
+        open_test=settings.open_test or None,
         compute=_of_one_process(settings),
     )
 
 
-def mine_job(settings: EmbeddingsFlowSettings, pairs_path: Path, vectors_path: Path) -> MineSettings:
-    """Hard negatives, and the lists that rerankers learn from."""
-    for_rerankers = {}
-    if isinstance(settings, RerankerFlowSettings):
-        for_rerankers = {"max_lists": settings.max_lists, "list_size": settings.list_size}
+def hard_negatives_job(settings: EmbeddingsFlowSettings, pairs_path: Path, vectors_path: Path) -> MineSettings:
+    """Hard negatives for the encoder; nothing of the rerankers is in it, so that every flow finds the same run."""
+    return MineSettings(data=pairs_path, vectors=vectors_path, depth=settings.depth, seed=settings.seed)
+
+
+def lists_job(settings: RerankerFlowSettings, pairs_path: Path, vectors_path: Path) -> MineSettings:
+    """The lists that rerankers learn from."""
     return MineSettings(
-        data=pairs_path, vectors=vectors_path, depth=settings.depth, seed=settings.seed, **for_rerankers
+        data=pairs_path,
+        vectors=vectors_path,
+        depth=settings.depth,
+        max_lists=settings.max_lists,
+        list_size=settings.list_size,
+        seed=settings.seed,
     )
 
 
@@ -135,14 +135,17 @@ def reranker_job(
 
 
 def rerank_job(
-    settings: RerankerFlowSettings, model_path: Path, retrieved_path: Path, pairs_path: Path
+    settings: RerankerFlowSettings, purpose: str, model_path: Path, retrieved_path: Path, pairs_path: Path
 ) -> ScoreSettings:
-    """Scores of what the encoder found."""
+    """Scores of what the encoder found among sealed texts; ``purpose`` is why they are opened.
+
+    There is none for validation: it chose the reranker, and judges no one.
+    """
     return ScoreSettings(
         model_run=model_path,
         lists=retrieved_path / LISTS,
-        texts=pairs_path / (TEST_TEXTS if settings.open_test else TEXTS),
-        purpose=settings.open_test or NOT_SEALED,
+        texts=pairs_path / TEST_TEXTS,
+        purpose=purpose,
         compute=_of_one_process(settings),
     )
 
@@ -163,9 +166,8 @@ def reranking_judge_job(
 
 def candidates_job(settings: PatchRankerFlowSettings) -> CandidatesSettings:
     """Patches to lists, text and features."""
-    changes = _values(tokenizing_for(settings.candidates, [settings.patch_ranker]), Tokenizing)
-    quick_test = settings.quick_test or settings.candidates.quick_test
-    return settings.candidates.model_copy(update={**changes, "quick_test": quick_test})
+    changes = _values(tokenizing_for(settings.candidates, settings.patch_ranker), Tokenizing)
+    return settings.candidates.model_copy(update={**changes, "quick_test": settings.quick_test})
 
 
 def patch_ranker_job(
@@ -238,29 +240,26 @@ def patch_judge_job(
     )
 
 
-def tokenizing_for(told: Tokenizing, encoders: Sequence[TextEncoder]) -> Tokenizing:
-    """How texts become tokens: as told, or as the first pretrained encoder reads them, where it can be had.
+def tokenizing_for(told: Tokenizing, encoder: TextEncoder) -> Tokenizing:
+    """How texts become tokens: as told, or as the pretrained encoder reads them, where it can be had.
 
     Raises:
         WeightsMissing: an encoder is required and is not at hand. Not retried.
         StoreUnavailable: it is to be fetched, and the hub does not answer. Retried.
     """
-    if told.tokenizer is not None:
+    if told.tokenizer is not None or encoder.pretrained == "off":
         return told
-    for encoder in encoders:
-        if encoder.pretrained == "off":
-            continue
-        from models.data.backbone_files import choose_backbone
+    from models.data.backbone_files import choose_backbone
 
-        files = choose_backbone(encoder).files
-        if files is not None:
-            own = {"tokenizer": files.name, "tokenizer_revision": files.revision}
-            return told.model_copy(update={**own, "allow_network": encoder.allow_network})
-    return told
+    files = choose_backbone(encoder).files
+    if files is None:
+        return told
+    own = {"tokenizer": files.name, "tokenizer_revision": files.revision}
+    return told.model_copy(update={**own, "allow_network": encoder.allow_network})
 
 
 def _judged(name: str, scores: Mapping[int, Sequence[Path]]) -> JudgedSystem:
-    return JudgedSystem(title=TITLES[name], scores={str(seed): tuple(paths) for seed, paths in scores.items()})
+    return JudgedSystem(title=title_of(name), scores={str(seed): tuple(paths) for seed, paths in scores.items()})
 
 
 def _of_one_process(settings: TrainedFlowSettings) -> ComputeSettings:

@@ -10,37 +10,28 @@ from prefect.logging import get_run_logger
 
 from tasks.artifacts import RETRIEVAL_REPORT, RETRIEVAL_TABLE, publish_file_link, publish_markdown
 from tasks.publication import Publication
-from tasks.retrieval_steps import EncoderRuns, PatchRuns, RerankerRuns
+from tasks.retrieval_runs import RetrievalRuns
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE, persist_result=False)
-def publish_retrieval(
-    runs_path: Path,
-    *,
-    title: str,
-    encoder: EncoderRuns | None = None,
-    rerankers: RerankerRuns | None = None,
-    patches: PatchRuns | None = None,
-) -> Publication:
+def publish_retrieval(runs_path: Path, title: str, runs: RetrievalRuns) -> Publication:
     """Write the HTML page under ``runs/reports`` and publish table and link.
 
     Args:
         runs_path: The run root.
         title: Heading of the page.
-        encoder: The encoder's runs; ``None``: none was trained.
-        rerankers: The rerankers' runs; ``None``: there are none.
-        patches: The patch rankers' runs; ``None``: there are none.
+        runs: What the flow ran.
     """
     from tasks.retrieval_inputs import read_retrieval_inputs
     from tasks.retrieval_report import render_report, report_markdown, report_text  # brings Jinja
 
-    inputs = read_retrieval_inputs(runs_path, encoder=encoder, rerankers=rerankers, patches=patches)
-    measured = [
-        part
-        for part in (encoder and encoder.retrieve, rerankers and rerankers.judge, patches and patches.judge)
-        if part
-    ]
-    names = "-".join(run.run_key[:12] for run in measured)
+    inputs = read_retrieval_inputs(runs_path, runs)
+    measured = (
+        runs.encoder and runs.encoder.retrieve,
+        runs.rerankers and (runs.rerankers.judge or runs.rerankers.mine),
+        runs.patches and runs.patches.judge,
+    )
+    names = "-".join(run.run_key[:12] for run in measured if run)
     path = runs_path / "reports" / f"retrieval-{names}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render_report(title, inputs), encoding="utf-8")

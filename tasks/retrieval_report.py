@@ -1,6 +1,6 @@
 """The report of retrieval: text for the terminal, markdown for an artifact, one HTML page that needs nothing else.
 
-Data in, text out; what is read from run directories is ``retrieval_inputs``'. Each says first what was found.
+Data in, text out; what is read from run directories is ``retrieval_inputs``'. What was shown stands under its numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.comparison.verdicts import listed
 from tasks.comparison_words import number
 from tasks.report_charts import Chart
 from tasks.report_provenance import openings_by_purpose
@@ -20,7 +21,6 @@ from tasks.retrieval_charts import Bar, bar_chart, learning_charts
 from tasks.retrieval_inputs import RetrievalInputs
 from tasks.retrieval_tables import (
     BASELINES,
-    NAMES,
     SEARCH,
     Document,
     differences_table,
@@ -29,15 +29,17 @@ from tasks.retrieval_tables import (
     projects_table,
     search_metrics,
     search_tables,
-    title_of,
 )
+from tasks.retrieval_titles import TITLES, title_of
 from tasks.tables import TERMINAL_WIDTH, PlainTable, as_markdown, as_text
 
 TEMPLATE = "retrieval.html.j2"
 RERANKED_ON, RANKED_ON = ("mrr", "top1", "map"), ("top1", "mrr", "map")
 """What is shown of rerankers and of patch rankers; the same on which they are compared."""
-_NAME = re.compile(rf"\b({'|'.join(sorted(NAMES, key=len, reverse=True))})\b")
-_LONG_NAME = re.compile(rf"\b({'|'.join(name for name in NAMES if '_' in name)})\b")
+_NAMES = "|".join(sorted(TITLES, key=len, reverse=True))
+_NAME = re.compile(rf"\b({_NAMES})\b")
+_NAMED = re.compile(rf"(?:^|(?<= and )|(?<= of ))({_NAMES})(?= has | have | and | scored | was )")
+"""A name where a warning speaks of the system; elsewhere it may be a plain word of it."""
 _METRIC = re.compile(r"\b(mrr|map|top1|(?:recall|ndcg|success)@\d+)\b")
 
 
@@ -74,16 +76,17 @@ def parts_of(inputs: RetrievalInputs) -> list[Part]:
     if inputs.reranking is not None:
         found.append(_reranking(inputs.reranking, inputs.retrieval))
     if inputs.patches is not None:
-        found.append(_patches(inputs.patches))
+        found.append(_patches(inputs.patches, inputs))
     return found
 
 
 def report_text(inputs: RetrievalInputs) -> str:
-    """What was found, then tables of 100 columns, then what weakens them."""
+    """Tables of 100 columns, what was shown by them, and what weakens it."""
     lines: list[str] = []
     for part in parts_of(inputs):
-        lines += [part.title, "", *_filled([part.about, *(f"- {verdict}" for verdict in part.verdicts)]), ""]
-        lines += [as_text(part.tables), *_filled([f"Warning: {warning}" for warning in part.warnings]), ""]
+        lines += [part.title, "", *_filled([part.about]), "", as_text(part.tables)]
+        lines += _filled([f"- {verdict}" for verdict in part.verdicts])
+        lines += [*_filled([f"Warning: {warning}" for warning in part.warnings]), ""]
     return "\n".join([*_filled([f"Warning: {caveat}" for caveat in inputs.caveats]), *lines])
 
 
@@ -93,7 +96,7 @@ def report_markdown(inputs: RetrievalInputs) -> str:
     for part in parts_of(inputs):
         tables = [replace(table, num_sums=0) for table in part.tables]  # baselines are no sums: never bold
         lines += [f"### {part.title}", "", *(f"> **{warning}**\n" for warning in part.warnings)]
-        lines += [part.about, "", *(f"- {verdict}" for verdict in part.verdicts), "", as_markdown(tables)]
+        lines += [part.about, "", as_markdown(tables), "", *(f"- {verdict}" for verdict in part.verdicts), ""]
     return "\n".join(lines) + "\n"
 
 
@@ -164,20 +167,26 @@ def _reranking(document: Document, retrieval: Document | None) -> Part:
     return _judged("reranking", "Reranking", about + ceiling, document, RERANKED_ON)
 
 
-def _patches(document: Document) -> Part:
+def _patches(document: Document, inputs: RetrievalInputs) -> Part:
     about = (
         "Candidate patches of one bug are put into an order by rankers that learnt from other projects alone. Bugs "
         "whose candidates all have one label cannot be ordered well or badly: they are learnt from and not judged."
     )
+    if inputs.not_left_out:
+        has = "have" if len(inputs.not_left_out) > 1 else "has"
+        about += (
+            f" {listed(inputs.not_left_out)} {has} no other bug: no ranker was trained without them, since nothing of "
+            "them can be judged."
+        )
+    if inputs.shown_without:
+        about += (
+            f" The ranker whose learning is shown, and whose weights are exported, left {inputs.shown_without} out."
+        )
     part = _judged("patches", "Patch ranking, one project left out at a time", about, document, RANKED_ON)
     return replace(part, details=tuple(projects_table(document, metric) for metric in RANKED_ON))
 
 
 def _judged(key: str, title: str, about: str, document: Document, metrics: tuple[str, ...]) -> Part:
-    one_label = (
-        f"{document['num_all_right']} with right candidates alone and {document['num_all_wrong']} with wrong ones"
-    )
-    counts = f" {document['num_judged']} of {document['num_lists']} lists were judged, not {one_label}."
     systems = {**document["systems"], **document["baselines"]}
     bars = [
         bar_chart(
@@ -193,12 +202,25 @@ def _judged(key: str, title: str, about: str, document: Document, metrics: tuple
     return Part(
         key,
         title,
-        about + counts,
+        f"{about} {_counts(document)}",
         _spoken(document["verdicts"]),
         _warned(document["warnings"]),
         (judged_table(document, metrics), differences_table(document)),
         tuple(bars),
     )
+
+
+def _counts(document: Document) -> str:
+    """How many lists were judged, and why others were not."""
+    num_right, num_wrong = document["num_all_right"], document["num_all_wrong"]
+    if not num_right + num_wrong:
+        return f"All {document['num_lists']} lists were judged."
+    left_out = " and ".join(
+        f"{count} with {label} candidates alone"
+        for count, label in ((num_right, "right"), (num_wrong, "wrong"))
+        if count
+    )
+    return f"{document['num_judged']} of {document['num_lists']} lists were judged; {left_out} were not."
 
 
 def _spoken(verdicts: list[str]) -> tuple[str, ...]:
@@ -208,8 +230,8 @@ def _spoken(verdicts: list[str]) -> tuple[str, ...]:
 
 
 def _warned(warnings: list[str]) -> tuple[str, ...]:
-    """The same of warnings, where a name cannot be a plain word of theirs."""
-    return tuple(_LONG_NAME.sub(lambda found: title_of(found[0]), warning) for warning in warnings)
+    """The same of warnings, where they speak of a system."""
+    return tuple(_NAMED.sub(lambda found: title_of(found[0]), warning) for warning in warnings)
 
 
 def _definitions(inputs: RetrievalInputs) -> dict[str, str]:

@@ -21,6 +21,8 @@ from models.settings.train import CheckpointSettings, ComputeSettings
 from tasks.run_settings import RunSettings
 
 RerankerName = Literal["reranker", "cross_encoder"]
+SEEDED = ("balance", "candidates")
+"""Parts that have a seed of their own; where it is not said it is the flow's."""
 Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
 
 
@@ -28,7 +30,7 @@ class TrainedFlowSettings(RunSettings):
     """What every flow of retrieval is told."""
 
     seed: NonNegativeInt = 1337
-    """Seed of training, choice and resampling; that of the data set is its own (balance.seed)."""
+    """Seed of data, training, choice and resampling; where given, balance.seed and candidates.seed are their own."""
     num_resamples: PositiveInt = 10_000
     """Bootstrap resamples over groups."""
     confidence: Confidence = 0.95
@@ -51,11 +53,13 @@ class TrainedFlowSettings(RunSettings):
         if not isinstance(given, Mapping):
             return given
         others = RetrievalFlowSettings.model_fields.keys() - cls.model_fields.keys()
-        return {name: value for name, value in given.items() if name not in others}
+        own = {name: value for name, value in given.items() if name not in others}
+        seeded = [part for part in SEEDED if part in cls.model_fields]
+        return own | {part: _seeded(own.get(part, {}), own.get("seed")) for part in seeded}
 
 
 class EmbeddingsFlowSettings(TrainedFlowSettings):
-    """A balanced data set of real functions, a dual encoder, and how well it finds functions that do the same."""
+    """A dual encoder and its search (program without --config: from defaults; flow: from sample.yaml)."""
 
     balance: BalanceSettings = BalanceSettings()
     """Repositories or a collection, how their functions are labelled, balanced, split and paired."""
@@ -74,7 +78,7 @@ class EmbeddingsFlowSettings(TrainedFlowSettings):
 
 
 class RerankerFlowSettings(EmbeddingsFlowSettings):
-    """Rerankers over what an encoder finds, and the gain of their order."""
+    """Rerankers over what an encoder finds (program without --config: from defaults; flow: from sample.yaml)."""
 
     rerankers: Annotated[tuple[RerankerName, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})] = (
         "reranker",
@@ -103,9 +107,35 @@ class RerankerFlowSettings(EmbeddingsFlowSettings):
             raise ValueError("reranker.encoder: this flow trains the encoder itself (embeddings); leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _texts_are_in_tokens_of_the_cross_encoder(self) -> RerankerFlowSettings:
+        """Texts are tokenised for the encoder alone, so that flows of one file tokenise them once."""
+        wanted = self.cross_encoder
+        if "cross_encoder" not in self.rerankers or wanted.pretrained == "off" or self.records.tokenizer is not None:
+            return self
+        if self.embeddings.pretrained == "off" or self.embeddings.backbone != wanted.backbone:
+            raise ValueError(
+                f"cross_encoder.pretrained: {wanted.backbone} reads tokens of its own, and texts are tokenised for the "
+                f"encoder; give records.tokenizer ({wanted.backbone}), or embeddings.pretrained with the same backbone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_full_list_fits(self) -> RerankerFlowSettings:
+        """A list is learnt from whole: fewer triples than one has would only be refused after the encoder learnt."""
+        for name in self.rerankers:
+            given: RerankerSettings | CrossEncoderSettings = getattr(self, name)
+            if given.max_triples is not None and given.max_triples < self.list_size - 1:
+                raise ValueError(
+                    f"--max-triples ({name}.max_triples) {given.max_triples}: a list of --list-size {self.list_size} "
+                    f"candidates has {self.list_size - 1} triples at least, and lists are not divided; give at least "
+                    "so many, or shorter lists"
+                )
+        return self
+
 
 class PatchRankerFlowSettings(TrainedFlowSettings):
-    """Rankers of candidate patches, each measured on a project that it did not learn from."""
+    """Patch rankers by project left out (program without --config: from defaults; flow: from sample.yaml)."""
 
     candidates: CandidatesSettings
     """Candidate patches, and how their edits become text and features; the data are the one thing that must be said.
@@ -115,6 +145,12 @@ class PatchRankerFlowSettings(TrainedFlowSettings):
     seeds: Seeds | None = None
     """Seeds of rerankers and patch rankers: replicates, none is chosen; empty: seed alone."""
 
+    @model_validator(mode="after")
+    def _quick_test_is_the_one_of_this_flow(self) -> PatchRankerFlowSettings:
+        if self.candidates.quick_test and not self.quick_test:
+            raise ValueError("candidates.quick_test: say quick_test, which is that of every job here; leave it out")
+        return self
+
     @field_validator("seeds")
     @classmethod
     def _each_seed_once(cls, named: tuple[object, ...] | None) -> tuple[object, ...] | None:
@@ -122,12 +158,21 @@ class PatchRankerFlowSettings(TrainedFlowSettings):
 
 
 class RetrievalFlowSettings(RerankerFlowSettings, PatchRankerFlowSettings):
-    """Encoder, rerankers and patch rankers, with one report."""
+    """Encoder, rerankers and patch rankers (program without --config: from defaults; flow: from sample.yaml)."""
 
 
 def seeds_of(settings: RerankerFlowSettings | PatchRankerFlowSettings) -> tuple[int, ...]:
     """The seeds of what ranks."""
     return settings.seeds or (settings.seed,)
+
+
+def _seeded(part: Any, seed: Any) -> Any:
+    """A part of the settings as given, with the seed of the flow where it has none of its own."""
+    if not isinstance(seed, int):
+        return part
+    if isinstance(part, BalanceSettings | CandidatesSettings):
+        return part if "seed" in part.model_fields_set else part.model_copy(update={"seed": seed})
+    return {"seed": seed, **part} if isinstance(part, Mapping) else part
 
 
 def _once(named: tuple[object, ...] | None) -> tuple[object, ...] | None:

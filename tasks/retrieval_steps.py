@@ -1,152 +1,46 @@
 """The steps of retrieval, once for plan and run: what is made of what, in order, and what runs side by side.
 
-What a job is told is in ``retrieval_jobs``. Each function takes the place where jobs are run (``RunJobs``) or only
-foreseen (``ForeseeJobs``), and gives the runs in both cases.
+What a job is told is in ``retrieval_jobs``. Each function takes the place where jobs are run or only foreseen
+(``retrieval_places``), and gives the runs in both cases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple
 
-from models.jobs.labels import label_of
 from models.settings.fields import Settings
 from models.settings.retrieval import ExportSettings
 from models.settings.train import TrainSettings
 from tasks import retrieval_jobs as jobs_of
-from tasks.flow_jobs import FlowJobs
-from tasks.foreseen_jobs import UNKNOWN_KEY
-from tasks.foreseen_runs import ForeseenRuns
 from tasks.jobs import RunReference
+from tasks.report_provenance import read_json
+from tasks.retrieval_places import JobPlace
+from tasks.retrieval_runs import EncoderRuns, PatchRuns, RerankerRuns, RetrievalRuns
 from tasks.retrieval_settings import (
     EmbeddingsFlowSettings,
     PatchRankerFlowSettings,
     RerankerFlowSettings,
     RerankerName,
+    RetrievalFlowSettings,
     TrainedFlowSettings,
     seeds_of,
 )
-from tasks.slots import Chain, run_chains
+from tasks.slots import Chain
 
-T = TypeVar("T")
-EACH_PROJECT = "each-project"
-"""Stands in a plan for the projects of the candidates, before the candidates are made."""
-
-
-class JobPlace(Protocol):
-    """Where the jobs of a flow are run, or foreseen."""
-
-    def run(self, job: Settings, title: str | None = None) -> RunReference:
-        """One job."""
-
-    def run_side_by_side(self, chains: Mapping[str, Chain[T]]) -> dict[str, T]:
-        """Chains of jobs; what each returns."""
+EACH_PROJECT = "each-judged-project"
+"""Stands in a plan for the projects that are left out, before the candidates are made."""
+CANDIDATES_FILE = "candidates_metadata.json"
+"""Of a candidates run: says which projects have a bug that can be ordered well or badly."""
 
 
-class RunJobs:
-    """Jobs are run, or found finished.
-
-    Args:
-        jobs: Of the flow.
-        slots: Chains at a time.
-    """
-
-    def __init__(self, jobs: FlowJobs, slots: int) -> None:
-        self._jobs = jobs
-        self._slots = slots
-
-    def run(self, job: Settings, title: str | None = None) -> RunReference:
-        """One job."""
-        return self._jobs.run(job, title=title)
-
-    def run_side_by_side(self, chains: Mapping[str, Chain[T]]) -> dict[str, T]:
-        """Chains of jobs; what each returns."""
-        return run_chains(chains, self._jobs.submit, num_slots=self._slots).of_all()
-
-
-class ForeseeJobs:
-    """Jobs are only noted.
-
-    Args:
-        settings: Of the flow.
-    """
-
-    def __init__(self, settings: TrainedFlowSettings) -> None:
-        self._foreseen = ForeseenRuns(settings)
-
-    @property
-    def jobs(self) -> list[Settings]:
-        """Those noted so far, in order."""
-        return self._foreseen.jobs
-
-    def run(self, job: Settings, title: str | None = None) -> RunReference:  # noqa: ARG002  as where it is run
-        """One job; its run may be nowhere yet."""
-        path = self._foreseen.add(job)
-        kind = str(getattr(job, "kind"))  # noqa: B009  every job has one; Settings itself does not
-        return RunReference(
-            kind=kind, label=label_of(job), run_key=UNKNOWN_KEY, run_path=path, manifest_sha256="", numbers={}
-        )
-
-    def run_side_by_side(self, chains: Mapping[str, Chain[T]]) -> dict[str, T]:
-        """Chains of jobs, one after the other."""
-        return {name: self._driven(chain) for name, chain in chains.items()}
-
-    def _driven(self, chain: Chain[T]) -> T:
-        job = next(chain)
-        while True:
-            try:
-                job = chain.send(self.run(job))
-            except StopIteration as end:
-                result: T = end.value
-                return result
-
-
-@dataclass(frozen=True)
-class EncoderRuns:
-    """The finished runs of the encoder.
-
-    Args:
-        balance: Functions, balanced and paired.
-        pairs: The same as tokens.
-        train: The encoder, that which learned from hard negatives where it was trained twice.
-        embed: Vectors, of sealed texts too where they were opened.
-        retrieve: How well each system finds texts.
-    """
-
-    balance: RunReference
-    pairs: RunReference
-    train: RunReference
-    embed: RunReference
-    retrieve: RunReference
-
-
-@dataclass(frozen=True)
-class RankedRuns:
-    """A trained model and what it says of lists."""
+class RankedRuns(NamedTuple):
+    """A trained reranker and what it says of lists; ``None``: of lists that stayed sealed it says nothing."""
 
     train: RunReference
-    score: RunReference
-
-
-@dataclass(frozen=True)
-class RerankerRuns:
-    """The finished runs of rerankers: ``runs`` by name, then seed."""
-
-    mine: RunReference
-    runs: dict[RerankerName, dict[int, RankedRuns]]
-    judge: RunReference
-
-
-@dataclass(frozen=True)
-class PatchRuns:
-    """The finished runs of patch ranking: ``runs`` by the project left out, then seed; ``boost`` by project."""
-
-    candidates: RunReference
-    runs: dict[str, dict[int, RankedRuns]]
-    boost: dict[str, RunReference]
-    judge: RunReference
+    score: RunReference | None
 
 
 def encoder_steps(settings: EmbeddingsFlowSettings, place: JobPlace) -> EncoderRuns:
@@ -156,7 +50,7 @@ def encoder_steps(settings: EmbeddingsFlowSettings, place: JobPlace) -> EncoderR
     trained = place.run(jobs_of.embeddings_job(settings, paired.run_path))
     if settings.hard_negatives:
         trained = _with_hard_negatives(settings, place, paired, trained)
-    embed = jobs_of.embed_job(settings, trained.run_path, paired.run_path, for_measuring=True)
+    embed = jobs_of.embed_for_measuring_job(settings, trained.run_path, paired.run_path)
     embedded = place.run(embed, title="embed what is searched")
     retrieved = place.run(jobs_of.retrieve_job(settings, paired.run_path, embedded.run_path))
     return EncoderRuns(balanced, paired, trained, embedded, retrieved)
@@ -165,16 +59,17 @@ def encoder_steps(settings: EmbeddingsFlowSettings, place: JobPlace) -> EncoderR
 def _with_hard_negatives(
     settings: EmbeddingsFlowSettings, place: JobPlace, paired: RunReference, first: RunReference
 ) -> RunReference:
-    embed = jobs_of.embed_job(settings, first.run_path, paired.run_path, for_measuring=False)
+    embed = jobs_of.embed_for_mining_job(settings, first.run_path, paired.run_path)
     embedded = place.run(embed, title="embed what is learnt from")
-    mined = place.run(jobs_of.mine_job(settings, paired.run_path, embedded.run_path), title="mine hard negatives")
+    mine = jobs_of.hard_negatives_job(settings, paired.run_path, embedded.run_path)
+    mined = place.run(mine, title="mine hard negatives")
     again = jobs_of.embeddings_job(settings, paired.run_path, mined.run_path)
     return place.run(again, title=f"train embeddings seed {settings.seed} with hard negatives")
 
 
 def reranker_steps(settings: RerankerFlowSettings, place: JobPlace, encoder: EncoderRuns) -> RerankerRuns:
     """Rerankers over what the encoder finds."""
-    mine = jobs_of.mine_job(settings, encoder.pairs.run_path, encoder.embed.run_path)
+    mine = jobs_of.lists_job(settings, encoder.pairs.run_path, encoder.embed.run_path)
     mined = place.run(mine, title="mine lists for rerankers")
     chains = {
         f"{name} seed {seed}": _train_and_rerank(settings, name, seed, encoder, mined)
@@ -183,9 +78,8 @@ def reranker_steps(settings: RerankerFlowSettings, place: JobPlace, encoder: Enc
     }
     done = iter(place.run_side_by_side(chains).values())
     runs = {name: {seed: next(done) for seed in seeds_of(settings)} for name in settings.rerankers}
-    scored = {name: {seed: run.score.run_path for seed, run in own.items()} for name, own in runs.items()}
-    judge = jobs_of.reranking_judge_job(settings, encoder.retrieve.run_path, scored)
-    return RerankerRuns(mined, runs, place.run(judge, title="judge rerankers"))
+    trained = {name: {seed: run.train for seed, run in own.items()} for name, own in runs.items()}
+    return RerankerRuns(mined, trained, _judged_rerankers(settings, place, encoder, runs))
 
 
 def _train_and_rerank(
@@ -195,14 +89,33 @@ def _train_and_rerank(
     trained = yield jobs_of.reranker_job(
         settings, name, seed, pairs_path=pairs_path, mined_path=mined.run_path, encoder_path=encoder.train.run_path
     )
-    scored = yield jobs_of.rerank_job(settings, trained.run_path, encoder.retrieve.run_path, pairs_path)
+    if not settings.open_test:
+        return RankedRuns(trained, None)
+    found_path = encoder.retrieve.run_path
+    scored = yield jobs_of.rerank_job(settings, settings.open_test, trained.run_path, found_path, pairs_path)
     return RankedRuns(trained, scored)
+
+
+def _judged_rerankers(
+    settings: RerankerFlowSettings,
+    place: JobPlace,
+    encoder: EncoderRuns,
+    runs: Mapping[RerankerName, Mapping[int, RankedRuns]],
+) -> RunReference | None:
+    """The judgement, where sealed lists were scored."""
+    if not settings.open_test:
+        return None
+    scored = {
+        name: {seed: run.score.run_path for seed, run in own.items() if run.score is not None}
+        for name, own in runs.items()
+    }
+    return place.run(jobs_of.reranking_judge_job(settings, encoder.retrieve.run_path, scored), title="judge rerankers")
 
 
 def patch_steps(settings: PatchRankerFlowSettings, place: JobPlace) -> PatchRuns:
     """Candidates, rankers that leave one project out, trees that do the same, and the judgement of all projects."""
     candidates = place.run(jobs_of.candidates_job(settings), title="candidate patches")
-    projects = projects_in(candidates.run_path)
+    projects, not_left_out = projects_in(candidates.run_path)
     chains = {
         f"{project} seed {seed}": _train_and_score(settings, candidates.run_path, project, seed)
         for project in projects
@@ -215,51 +128,89 @@ def patch_steps(settings: PatchRankerFlowSettings, place: JobPlace) -> PatchRuns
     judge = jobs_of.patch_judge_job(
         settings,
         candidates.run_path,
-        {project: {seed: run.score.run_path for seed, run in own.items()} for project, own in runs.items()},
+        {project: {seed: score.run_path for seed, (_, score) in own.items()} for project, own in runs.items()},
         {project: run.run_path for project, run in boosted.items()},
     )
-    return PatchRuns(candidates, runs, boosted, place.run(judge, title="judge patch rankers"))
+    trained = {project: {seed: train for seed, (train, _) in own.items()} for project, own in runs.items()}
+    return PatchRuns(candidates, trained, place.run(judge, title="judge patch rankers"), not_left_out)
 
 
 def _train_and_score(
     settings: PatchRankerFlowSettings, candidates_path: Path, project: str, seed: int
-) -> Chain[RankedRuns]:
+) -> Chain[tuple[RunReference, RunReference]]:
+    """A ranker and what it says of the project that was left out."""
     trained = yield jobs_of.patch_ranker_job(settings, candidates_path, project, seed)
     scored = yield jobs_of.patch_score_job(settings, trained.run_path, candidates_path, project)
-    return RankedRuns(trained, scored)
+    return trained, scored
 
 
 def _boosted(settings: PatchRankerFlowSettings, candidates_path: Path, project: str) -> Chain[RunReference]:
     return (yield jobs_of.boost_job(settings, candidates_path, project))
 
 
-def projects_in(candidates_path: Path) -> list[str]:
-    """Projects of a candidates run, sorted; one that stands for all while it is not made."""
-    folder = candidates_path / jobs_of.PROJECTS
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else [EACH_PROJECT]
+def projects_in(candidates_path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Projects of a candidates run, sorted: those that are left out in turn, and those of which nothing can be judged.
+
+    While the run is not made, one stands for all of the first.
+    """
+    if not (candidates_path / CANDIDATES_FILE).is_file():
+        return [EACH_PROJECT], ()
+    projects = read_json(candidates_path / CANDIDATES_FILE)["projects"]
+    judged = {name for name, division in projects.items() if division["held_out"]["num_mixed"]}
+    return sorted(judged), tuple(sorted(projects.keys() - judged))
 
 
-def export_steps(
-    settings: TrainedFlowSettings, place: JobPlace, trained: Mapping[str, RunReference]
-) -> dict[str, RunReference]:
+def encoder_alone(settings: EmbeddingsFlowSettings, place: JobPlace) -> RetrievalRuns:
+    """The steps of ``flows.embeddings``."""
+    return RetrievalRuns(encoder=encoder_steps(settings, place))
+
+
+def encoder_and_rerankers(settings: RerankerFlowSettings, place: JobPlace) -> RetrievalRuns:
+    """The steps of ``flows.reranker``."""
+    encoder = encoder_steps(settings, place)
+    return RetrievalRuns(encoder=encoder, rerankers=reranker_steps(settings, place, encoder))
+
+
+def patch_rankers_alone(settings: PatchRankerFlowSettings, place: JobPlace) -> RetrievalRuns:
+    """The steps of ``flows.patch_ranker``."""
+    return RetrievalRuns(patches=patch_steps(settings, place))
+
+
+def all_steps(settings: RetrievalFlowSettings, place: JobPlace) -> RetrievalRuns:
+    """The steps of ``flows.retrieval``: of each flow before it the same."""
+    found = encoder_and_rerankers(settings, place)
+    return replace(found, patches=patch_steps(settings, place))
+
+
+def export_steps(settings: TrainedFlowSettings, place: JobPlace, runs: RetrievalRuns) -> dict[str, RunReference]:
     """Weights under the seed's names, by what was trained; nothing where nobody asks for them (artifacts_dir)."""
     if settings.artifacts_dir is None:
         return {}
     return {
-        name: place.run(ExportSettings(model_run=run.run_path), title=f"export {name}") for name, run in trained.items()
+        name: place.run(ExportSettings(model_run=run.run_path), title=f"export {name}")
+        for name, run in exported_models(runs).items()
     }
 
 
-def exported_reranker(runs: RerankerRuns) -> dict[str, RunReference]:
-    """The reranker that is exported: the first that was asked for, with its first seed."""
-    name, by_seed = next(iter(runs.runs.items()))
-    return {name: next(iter(by_seed.values())).train}
+def exported_models(runs: RetrievalRuns) -> dict[str, RunReference]:
+    """The trainings that are exported, by model: of the rerankers the first that was asked for, with its first seed."""
+    found = {"embeddings": runs.encoder.train} if runs.encoder else {}
+    if runs.rerankers:
+        name, by_seed = next(iter(runs.rerankers.train.items()))
+        found[name] = next(iter(by_seed.values()))
+    if runs.patches:
+        found["patch_ranker"] = exported_patch_ranker(runs.patches)[1]
+    return found
 
 
-def exported_patch_ranker(runs: PatchRuns) -> dict[str, RunReference]:
-    """The patch ranker that is exported: of the first seed, that which learned from most bugs."""
-    trained = [next(iter(by_seed.values())).train for by_seed in runs.runs.values()]
-    return {"patch_ranker": max(trained, key=lambda run: run.numbers.get("num_train", 0))}
+def exported_patch_ranker(runs: PatchRuns) -> tuple[str, RunReference]:
+    """The project that the exported patch ranker left out, and its training: of the first seed, with most bugs."""
+    num_bugs = dict.fromkeys(runs.train, 0)
+    if EACH_PROJECT not in runs.train:
+        divided = read_json(runs.candidates.run_path / CANDIDATES_FILE)["projects"]
+        num_bugs = {project: divided[project]["train"]["num_bugs"] for project in runs.train}
+    project = max(num_bugs, key=lambda name: num_bugs[name])
+    return project, next(iter(runs.train[project].values()))
 
 
 def trainings(jobs: Sequence[Settings]) -> list[TrainSettings]:

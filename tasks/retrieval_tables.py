@@ -7,36 +7,19 @@ from typing import Any
 
 from tasks.comparison_words import NONE, difference_text, number, p_text, with_interval
 from tasks.report_claims import SPLIT_TITLES
+from tasks.retrieval_titles import title_of
 from tasks.tables import PlainTable
 
 Document = Mapping[str, Any]
 """Content of ``retrieval.json`` or ``judgement.json``."""
 SEARCH = "all"
 """The search that is compared: in every other text."""
-NAMES = {
-    "encoder": "Trained encoder",
-    "untrained": "Untrained encoder",
-    "bm25": "BM25",
-    "reranker": "Reranker (MLP)",
-    "cross_encoder": "Cross-encoder",
-    "patch_ranker": "Patch ranker",
-    "boosted_trees": "Boosted trees",
-    "first_stage": "Encoder's own order",
-    "size": "Smaller edit first",
-    "random": "Random order",
-}
-"""What people call a system or baseline."""
 BASELINES = frozenset({"untrained", "bm25", "first_stage", "size", "random"})
 """Those that were not trained."""
 KEPT = "Kept"
 """Share of right patches that stay where four fifths of the wrong ones are left out."""
 METRICS = {"top1": "Top-1", "mrr": "MRR", "map": "MAP"}
 SEARCHES = {"same_language": "in the query's language", "across_languages": "in other languages"}
-
-
-def title_of(name: str) -> str:
-    """A system for people."""
-    return NAMES.get(name, name)
 
 
 def metric_title(name: str) -> str:
@@ -106,7 +89,7 @@ def differences_table(document: Document) -> PlainTable:
                 difference_text(entry),
                 p_text(entry["p_bootstrap_corrected"]),
                 p_text(entry["p_combined_corrected"]),
-                number(entry["minimum_detectable"]),
+                detectable_text(entry),
                 _shown(entry),
             )
         )
@@ -114,7 +97,22 @@ def differences_table(document: Document) -> PlainTable:
     return PlainTable("Differences; p after Holm", ("First − second", "Metric"), heads, tuple(rows))
 
 
+def detectable_text(entry: Document) -> str:
+    """The least difference that could be shown; ``none``: a share has no room for it, so that nothing could be."""
+    least = entry["minimum_detectable"]
+    if is_same_order(entry):
+        return NONE
+    return "none" if least is not None and least >= 1.0 else number(least)
+
+
+def is_same_order(entry: Document) -> bool:
+    """Whether both put every list into the same order, as far as this metric sees."""
+    return all(entry[end] == 0.0 for end in ("difference", "low", "high"))
+
+
 def _shown(entry: Document) -> str:
+    if is_same_order(entry):
+        return "the same order"
     if not entry["shown"]:
         return "no"
     return "better" if entry["difference"] > 0 else "worse"

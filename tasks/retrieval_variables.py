@@ -1,7 +1,8 @@
 """Flags and environment variables of the programs of retrieval, under the names of the seed (``DL_EPOCHS`` …).
 
-A flag speaks of the model that the program is named after; a variable of all models that it trains, as in the seed,
-where every script reads it: so a reranker finds the encoder that ``flows.embeddings`` trained under the same variables.
+A flag speaks of the models that the program is named after, of ``flows.reranker`` both rerankers; a variable of all
+models that it trains, as in the seed, where every script reads it: so a reranker finds the encoder that
+``flows.embeddings`` trained under the same variables. Of ``flows.retrieval`` each model has flags of its own.
 """
 
 from __future__ import annotations
@@ -39,10 +40,18 @@ DATA_ALIASES = {
 """Flat flags of the programs that make a data set."""
 
 
+COMPUTE_ALIASES = {"num-threads": "compute.num_threads", "device": "compute.device"}
+"""Flat flags of every program."""
+
+
 def flags_of(model: str) -> dict[str, str]:
     """Flat flags of the program that is named after ``model``, a field of its settings."""
-    named = {flag: f"{model}.{field}" for flag, field in OPTIMISATION.items()}
-    return {**named, "num-threads": "compute.num_threads", "device": "compute.device"}
+    return {flag: f"{model}.{field}" for flag, field in OPTIMISATION.items()}
+
+
+def flags_of_all(models: Sequence[str], flags: Mapping[str, str] = OPTIMISATION) -> dict[str, Translated]:
+    """Flat flags that set the same field of several models, by name; each model's own flag is above them."""
+    return {flag: _same_in_all(models, field) for flag, field in flags.items()}
 
 
 def variables_of(models: Sequence[str], readers: Sequence[str]) -> Environment:

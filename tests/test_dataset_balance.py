@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.data.balanced.dataset import build_balanced_dataset
-from models.data.generated_repositories import write_sample
+from tests.models.data.balanced.small_trees import write_small_sample
 
 LONG = pytest.mark.skipif(os.environ.get("RUN_DL_TRAIN_TESTS") != "1", reason="set RUN_DL_TRAIN_TESTS=1 for this one")
 FILES = ("train.jsonl", "val.jsonl", "test.jsonl", "stats.json", "pairs.jsonl", "triples.jsonl")
@@ -18,9 +18,7 @@ FILES = ("train.jsonl", "val.jsonl", "test.jsonl", "stats.json", "pairs.jsonl", 
 
 @pytest.fixture(scope="module")
 def repos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder)
-    return folder / "repos"
+    return write_small_sample(tmp_path_factory.mktemp("sample"))
 
 
 def test_half_of_each_split_is_vulnerable(repos: Path, tmp_path: Path) -> None:

@@ -4,16 +4,20 @@
 
 - ``repos/``: 8 repositories in six languages, with ``labels.jsonl`` (file, function, label, task) and
   ``before_after.jsonl`` (16 fixes) where the balance job looks for them;
-- ``patches.jsonl``: candidate patches of 60 bugs in 4 projects.
+- ``patches.jsonl``: candidate patches of 120 bugs in 4 projects.
 
-With seed 7: 398 functions in 398 files, 366 of them with one of 41 tasks (4 to 12 do the same each, in up to six
+With seed 7: 638 functions in 638 files, 606 of them with one of 120 tasks (2 to 9 do the same each, in up to six
 languages, styles and sets of names) and the label of a planted flaw or its safe twin, 32 in fixes of tasks of their
-own. 303 patches, 91 right; 9 of the 60 bugs have patches of one label only.
+own. 73 of the tasks differ from another in one condition or step alone (``composed_tasks``). 625 patches, 185 right; 11
+of the 120 bugs have patches of one label only.
 
-How hard it is for trivial baselines: of 360 functions each asked for those that do the same among the 391 others (after
-balancing), BM25 over words and punctuation has a right one first for 0.31 (MRR 0.45), random order for 0.02. The first
-patch is right for 0.32 of the 51 mixed bugs in random order, for 0.15 by the fewest and 0.33 by the most changed lines.
-All functions are short (files have a median of 13 lines) and none calls another: real code is harder in every way.
+Groups that must stay together are a task or a fix: a test share of 0.2 has 27 of them, with 128 functions.
+
+How hard it is for trivial baselines: of 600 functions each asked for those that do the same among the 631 others (after
+balancing), BM25 over words and punctuation has a right one first for 0.07 (MRR 0.15), random order for 0.01; among the
+128 of the test share of 0.2, for 0.26 (MRR 0.38), random order for 0.04. The first patch is right for 0.31 of the 109
+mixed bugs in random order, for 0.13 by the fewest and 0.31 by the most changed lines. All functions are short (files
+have a median of 13 lines) and none calls another: real code is harder in every way.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.data.c_drawing import Draw
+from models.data.generated_code.composed_tasks import COMPOSED_TASKS
 from models.data.generated_code.patches import generated_patches
 from models.data.generated_code.rendering import render
 from models.data.generated_code.sinks import SINK_TASKS, SinkTask, drawn_sink_style, render_sink
@@ -43,12 +48,13 @@ REPOSITORIES: tuple[tuple[str, tuple[LanguageName, LanguageName]], ...] = (
     ("tarnbox", ("python", "cpp")),
     ("wickerdb", ("java", "go")),
 )
-TASK_SHARE = 0.75
+_ALL_TASKS = TASKS | COMPOSED_TASKS
+TASK_SHARE = 0.42
 """Of all tasks, how many a repository holds in its first language; half as many in its second."""
 NUM_FIX_TASKS = 8
 """Tasks that are in fixes only: what a fix mends does the same as nothing else."""
 FIXES_PER_TASK = 2
-NUM_BUGS = 60
+NUM_BUGS = 120
 SUFFIXES: dict[LanguageName, str] = {
     "c": ".c", "cpp": ".cpp", "python": ".py", "java": ".java", "javascript": ".js", "go": ".go"
 }  # fmt: skip
@@ -89,7 +95,7 @@ def write_sample(folder: Path, seed: int = 7) -> None:
 
 def _labelled(seed: int) -> Iterator[tuple[GeneratedFunction, dict[str, Any]]]:
     """Functions with what the labels file says of them beside file and name."""
-    tasks: list[str | SinkTask] = [*list(TASKS)[NUM_FIX_TASKS:], *SINK_TASKS]
+    tasks: list[str | SinkTask] = [*list(_ALL_TASKS)[NUM_FIX_TASKS:], *SINK_TASKS]
     number = 0
     for repo, languages in REPOSITORIES:
         for share, language in zip((TASK_SHARE, TASK_SHARE / 2), languages, strict=True):
@@ -124,8 +130,8 @@ def _twins(
         texts = [render_sink(task, language, sink_style, flawed=flawed) for flawed in (False, True)]
         function = sink_style.function
     else:
-        style = drawn_style(draw, language, TASKS[task])
-        texts = [render(twin(TASKS[task], flawed=flawed), style) for flawed in (False, True)]
+        style = drawn_style(draw, language, _ALL_TASKS[task])
+        texts = [render(twin(_ALL_TASKS[task], flawed=flawed), style) for flawed in (False, True)]
         function = style.function
     suffix = SUFFIXES[language]
     safe, flawed = (GeneratedFunction(file + suffix, function, _file_text(language, text, file)) for text in texts)

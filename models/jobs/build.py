@@ -28,7 +28,7 @@ from models.settings.fields import Settings
 
 ROOT_PATH = Path(__file__).resolve().parents[2]
 OWN_PACKAGES = ("models",)
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
+DISTRIBUTIONS = {"faiss": "faiss-cpu", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 """Where a distribution is not called as its module."""
 WORKS_THROUGH = {"sklearn": ("scipy",)}
 """Libraries that compute our results by way of another one."""

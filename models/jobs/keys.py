@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from models.errors import SettingsInvalid
+from models.errors import SettingsInvalid, StoreUnavailable
 from models.settings.fields import Role, Settings
-from models.store.manifest import digest_file, read_manifest
+from models.store.manifest import MANIFEST_FILE, digest_file, read_manifest
 
 
 def canonical_json(value: Any) -> bytes:
@@ -84,20 +85,61 @@ def _digests_inside(value: Any, name: str, role: str) -> Any:
 def content_digest(path: Path) -> str:
     """Digest of a file's bytes, of a finished run's listed files, or of a folder's files with their names.
 
+    A folder is a run where its manifest has the fields of ours; a ``manifest.json`` of any other kind is a file like
+    others. Folders behind links are not entered; a file behind one counts by its bytes, as those who read it see it. A
+    file or folder that may not be read counts as just that: where it is needed, whoever reads it says so.
+
     Raises:
         FileNotFoundError: nothing is there.
+        ObjectCorrupt: the manifest of a run is damaged. Not retried.
+        StoreUnavailable: the disk does not answer. Retried.
     """
     if path.is_file():
         return digest_file(path).sha256
     if not path.is_dir():
         raise FileNotFoundError(path)
-    manifest = read_manifest(path)
+    manifest = read_manifest(path) if _is_run(path) else None
     if manifest is not None:
         return sha256_of({name: digest.sha256 for name, digest in manifest.files.items()})
-    files = sorted(
-        p for p in path.rglob("*") if p.is_file() and not any(s.startswith(".") for s in p.relative_to(path).parts)
-    )
-    return sha256_of({p.relative_to(path).as_posix(): digest_file(p).sha256 for p in files})
+    digests = dict(_digests_below(path))
+    named = json.dumps(digests, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()  # names count by their bytes
+
+
+_RUN_FIELDS = (b'"sealed_sha256"', b'"run_key"', b'"build_key"')
+_UNREADABLE = "unreadable"
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether the manifest names the fields of ours; a damaged one that does is an error, not another folder."""
+    try:
+        content = (folder / MANIFEST_FILE).read_bytes() if (folder / MANIFEST_FILE).is_file() else b""
+    except PermissionError:
+        return False
+    return all(field in content for field in _RUN_FIELDS)
+
+
+def _digests_below(folder: Path) -> Iterator[tuple[str, str]]:
+    """Names below a folder, relative to it, with the digests of their bytes; hidden ones are left out."""
+    unreadable: list[OSError] = []
+    for inside, folders, files in os.walk(folder, onerror=unreadable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(inside, name) for name in files if not name.startswith(".")):
+            if path.is_file():
+                yield path.relative_to(folder).as_posix(), _digest_or_unreadable(path)
+    for error in unreadable:
+        if not isinstance(error, PermissionError):
+            raise StoreUnavailable(f"{error.filename}: {error.strerror}; start again once it can be read") from error
+        yield Path(error.filename).relative_to(folder).as_posix() + "/", _UNREADABLE
+
+
+def _digest_or_unreadable(path: Path) -> str:
+    try:
+        return digest_file(path).sha256
+    except StoreUnavailable as error:
+        if isinstance(error.__cause__, PermissionError):
+            return _UNREADABLE
+        raise
 
 
 def missing_inputs(settings: Settings) -> dict[str, Path]:

@@ -45,7 +45,8 @@ def _(settings: TrainSettings) -> str:
     fold = "" if settings.left_out_fold is None else f"_without_fold{settings.left_out_fold}"
     return (
         f"{_model_label(model)}_lr{_short(model.learning_rate)}_bs{model.batch_size}_ep{model.epochs}"
-        f"_wd{model.weight_decay:g}_s{settings.seed}{fold}{'' if settings.weights is None else '_weighted'}"
+        f"_wd{model.weight_decay:g}_s{settings.seed}{fold}{_without_project(settings.train_data)}"
+        f"{'' if settings.weights is None else '_weighted'}"
     )
 
 
@@ -145,8 +146,13 @@ def _tokenizer_label(settings: Tokenizing) -> str:
 
 
 def _lists_label(path: Path) -> str:
-    """The project whose lists they are, or what they are called."""
-    return path.parent.name if path.stem == "held_out" else path.stem
+    """The project that was left out and is judged, or what the lists are called."""
+    return f"left_out_{path.parent.name}" if path.stem == "held_out" else path.stem
+
+
+def _without_project(path: Path) -> str:
+    """The project that lists of patches leave out, ``projects/<project>/train.jsonl``."""
+    return f"_without_{path.parent.name}" if path.parent.parent.name == "projects" else ""
 
 
 def _model_label(model: ModelSettings) -> str:

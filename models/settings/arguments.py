@@ -8,103 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
 from models.errors import SettingsInvalid
 from models.settings.documents import dotted, nearest
-from models.settings.flags import Flag, collect_flags, flag_name, member_models, negated
-
-CONFIG_FLAG = "--config"
-
-
-class Translated(NamedTuple):
-    """A variable that sets several fields, or whose values are not those of a field.
-
-    Args:
-        paths: Dotted fields that it may set.
-        texts: From the variable's value to texts of some of these fields, by path; raises ``ValueError`` that says what
-            was expected instead.
-    """
-
-    paths: tuple[str, ...]
-    texts: Callable[[str], Mapping[str, str]]
-
-
-Environment = Mapping[str, str | Translated]
-"""What variables set: a dotted field, or what a translation says."""
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable that may stand for flags.
-
-    Args:
-        flags: Those that it may set, by path.
-        texts: From its value to texts of some of them, by path.
-    """
-
-    flags: Mapping[str, Flag]
-    texts: Callable[[str], Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class FlagTable:
-    """Every flag of one program: by name, and where its value goes.
-
-    Args:
-        settings_class: What the flags set.
-        flags: Flags of the settings.
-        options: Flags of the program that are no settings.
-        by_name: Flag by each of its names, aliases included.
-        switches: Flag and the value it sets, by the name of each alias that is a bare switch.
-        environment: The variables that are read, by name.
-    """
-
-    settings_class: type[BaseModel]
-    flags: tuple[Flag, ...]
-    options: tuple[Flag, ...]
-    by_name: Mapping[str, Flag]
-    switches: Mapping[str, tuple[Flag, str]]
-    environment: Mapping[str, Variable]
-
-    @classmethod
-    def of(
-        cls,
-        settings_class: type[BaseModel],
-        options_class: type[BaseModel],
-        aliases: Mapping[str, str],
-        environment: Environment,
-    ) -> FlagTable:
-        """The table of a settings class and the options of a program."""
-        flags, options = tuple(collect_flags(settings_class)), tuple(collect_flags(options_class))
-        by_path = {dotted(flag.path): flag for flag in (*flags, *options)}
-        assert len(by_path) == len(flags) + len(options), "an option of the program has the name of a setting"
-        by_name = {flag.name: flag for flag in by_path.values()}
-        by_alias = {flag_name([alias]): by_path[path] for alias, path in aliases.items() if "=" not in path}
-        setting = {alias: path.partition("=") for alias, path in aliases.items() if "=" in path}
-        switches = {flag_name([alias]): (by_path[path], value) for alias, (path, _, value) in setting.items()}
-        variables = {
-            name: Variable({path: by_path[path] for path in variable.paths}, variable.texts)
-            for name, variable in ((name, _translation(given)) for name, given in environment.items())
-        }
-        return cls(settings_class, flags, options, {**by_alias, **by_name}, switches, variables)
-
-    def names(self) -> Iterator[tuple[str, str, Flag]]:
-        """Every spelling that is accepted: the spelling, what a bare switch sets (or empty), its flag."""
-        for name, flag in self.by_name.items():
-            yield name, "true" if flag.is_bool else "", flag
-            if flag.is_bool:
-                yield negated(name), "false", flag
-                parent, dot, last = name.rpartition(".")
-                if dot:
-                    yield f"{parent}.no-{last}", "false", flag
-        for name, (flag, value) in self.switches.items():
-            yield name, value, flag
+from models.settings.flag_table import CONFIG_FLAG, FlagTable, Variable
+from models.settings.flags import Flag, member_models, negated
 
 
 @dataclass
@@ -114,11 +28,13 @@ class GivenFlags:
     Args:
         texts: Values by flag, in the order given.
         spelled: How a flag (or variable) was written, by its path.
+        shared: Values of flat flags that set several fields, by name.
         config_path: The settings file.
     """
 
     texts: dict[Flag, list[str]] = field(default_factory=dict)
     spelled: dict[tuple[str, ...], str] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
     config_path: Path | None = None
 
 
@@ -134,6 +50,17 @@ class _Formatter(argparse.HelpFormatter):
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+class _CollectShared(argparse.Action):
+    """Keeps the value of a flat flag that sets several fields, the last where it is given twice."""
+
+    def __init__(self, *, given: GivenFlags, **options: Any) -> None:
+        super().__init__(**options)
+        self.given = given
+
+    def __call__(self, _parser: Any, _namespace: Any, values: Any, option_string: str | None = None) -> None:
+        self.given.shared[str(option_string)] = str(values)
 
 
 class _Collect(argparse.Action):
@@ -158,11 +85,13 @@ def read_arguments(table: FlagTable, argv: Sequence[str], prog: str) -> GivenFla
     """
     given = GivenFlags()
     parser = _make_parser(table, given, prog)
-    spellings = {name: name for name, _, _ in table.names()} | {CONFIG_FLAG: CONFIG_FLAG, "--help": "--help"}
+    spellings = table.spellings()
     namespace, unknown = parser.parse_known_args([_kebab(token, spellings) for token in argv])
     if unknown:
         raise SettingsInvalid("\n".join(_unknown_lines(unknown, spellings)))
     given.config_path = namespace.config
+    for name, text in given.shared.items():
+        _read_variable(name, table.shared[name], text, given)
     for name, variable in table.environment.items():
         if value := os.environ.get(name):
             _read_variable(name, variable, value, given)
@@ -170,7 +99,7 @@ def read_arguments(table: FlagTable, argv: Sequence[str], prog: str) -> GivenFla
 
 
 def _read_variable(name: str, variable: Variable, value: str, given: GivenFlags) -> None:
-    """Adds what a variable says of flags that were not given."""
+    """Adds what a variable, or a flat flag of several fields, says of flags that were not given."""
     try:
         texts = variable.texts(value)
     except ValueError as error:
@@ -180,11 +109,6 @@ def _read_variable(name: str, variable: Variable, value: str, given: GivenFlags)
         if flag.path not in given.spelled:
             given.texts[flag] = [text]
             given.spelled[flag.path] = name
-
-
-def _translation(given: str | Translated) -> Translated:
-    """A field alone takes the variable's value as it is."""
-    return given if isinstance(given, Translated) else Translated((given,), lambda value: {given: value})
 
 
 def _make_parser(table: FlagTable, given: GivenFlags, prog: str) -> _RaisingParser:
@@ -205,6 +129,11 @@ def _make_parser(table: FlagTable, given: GivenFlags, prog: str) -> _RaisingPars
     groups: dict[tuple[str, ...], Any] = {}
     for flag in table.options:
         _add_flag(own, table, given, flag)
+    for name, variable in table.shared.items():
+        owners = [flag.name for flag in variable.flags.values()]
+        metavar = next(iter(variable.flags.values())).metavar
+        text = f"the same as {' and '.join(owners)}, which are above it"
+        own.add_argument(name, action=_CollectShared, given=given, dest=argparse.SUPPRESS, metavar=metavar, help=text)
     for flag in table.flags:
         if flag.group not in groups:
             groups[flag.group] = _add_group(parser, table.flags, flag.group)
@@ -263,13 +192,20 @@ def _unknown_lines(unknown: Sequence[str], spellings: Mapping[str, str]) -> Iter
     for token in unknown:
         if token.startswith("-") and len(token) > 1:
             name = token.partition("=")[0]
-            near = nearest(name.replace("_", "-"), spellings)
+            near = " or ".join(_meant(name.replace("_", "-"), spellings))
             yield f"{name}: no such flag" + (f"; did you mean {near}?" if near else "")
             after_flag = "=" not in token
         elif after_flag:
             after_flag = False  # most likely the value of the unknown flag
         else:
             yield f"{token!r}: expected a flag; values follow their flag"
+
+
+def _meant(name: str, spellings: Mapping[str, str]) -> list[str]:
+    """Flags that end as the unknown one is called, else the most similar."""
+    ends = [known for known in spellings if known.endswith(f".{name.removeprefix('--')}")]
+    near = nearest(name, spellings)
+    return ends or ([near] if near else [])
 
 
 def _first_paragraph(settings_class: type[BaseModel]) -> str:

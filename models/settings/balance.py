@@ -35,17 +35,18 @@ class BalanceSettings(Settings):
     """Languages that are read; files of others are counted and passed over."""
     balance_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] | None = 0.5
     """Share of vulnerable functions in each split, met by leaving some of the larger label out, and functions without a
-    label; where nothing is labelled they stay as they come. Empty: as they come."""
+    label; where nothing is labelled they stay as they come. None: as they come."""
     split_by: Literal["repository", "file", "auto"] = "auto"
     """What is never divided between splits. Near copies, both sides of a fix and functions that do the same stay
     together too; auto: the repository, or the file where whole repositories so joined leave validation or test less
-    than half of its share, or without a label to balance by."""
+    than half of its share, or without a label to balance by, which is told."""
     val_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     """Share of functions in validation, as near as whole groups allow."""
     test_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     """Share of functions in test, as near as whole groups allow."""
     augment_k: NonNegativeInt = 0
-    """Changed variants of each training function; validation and test are never augmented [variants]."""
+    """Changed variants of each training function, fewer where it has no more, or its label has too many for
+    balance_ratio; validation and test are never augmented [variants]."""
     augment: AugmentConfig = AugmentConfig()
     """How variants are made."""
     pairs_per_sample: PositiveInt = 2

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from models.errors import EXIT_REFUSED, SettingsInvalid
-from models.settings.arguments import CONFIG_FLAG, Environment, FlagTable, GivenFlags, Translated, read_arguments
+from models.settings.arguments import GivenFlags, read_arguments
 from models.settings.documents import (
     Location,
     check_settings,
@@ -26,10 +26,12 @@ from models.settings.documents import (
     read_document,
 )
 from models.settings.fields import Settings
+from models.settings.flag_table import CONFIG_FLAG, Aliases, Environment, FlagTable, Translated
 from models.settings.flags import Flag, decode, encode, flag_name
 from models.settings.overlay import overlay
 
 __all__ = [
+    "Aliases",
     "Environment",
     "NoOptions",
     "Translated",
@@ -54,7 +56,7 @@ def parse_settings(
     argv: Sequence[str],
     *,
     prog: str,
-    aliases: Mapping[str, str] | None = None,
+    aliases: Aliases | None = None,
     environment: Environment | None = None,
 ) -> S:
     """The settings that a command line says; ends the process (0 after ``--help``, 2 after telling what is wrong).
@@ -64,7 +66,7 @@ def parse_settings(
         argv: Arguments, without the program's name.
         prog: Name of the program in help and errors.
         aliases: Flat flags for dotted fields, such as ``{"lr": "model.learning_rate"}``; with a value they are bare
-            switches, such as ``{"mixed-precision": "compute.precision=auto"}``.
+            switches, such as ``{"mixed-precision": "compute.precision=auto"}``; translated, they set several fields.
         environment: Dotted fields by the variable that may set them, such as ``{"CODEWARDEN_RUNS": "runs"}``, or how
             its value is translated; no other variable is read.
     """
@@ -80,7 +82,7 @@ def parse_command(
     argv: Sequence[str],
     *,
     prog: str,
-    aliases: Mapping[str, str] | None = None,
+    aliases: Aliases | None = None,
     environment: Environment | None = None,
 ) -> tuple[S, O]:
     """Like ``parse_settings``, with options of the program (where to put things) that are no settings of the job.
@@ -122,12 +124,23 @@ def _fill(settings_class: type[S], options_class: type[O], table: FlagTable, giv
     problems: list[str] = []
     decoded = _decode_all(given, problems)
     if problems:
-        raise SettingsInvalid("\n".join(problems))
+        raise SettingsInvalid(_told_once(problems, table))
     settings = _check(settings_class, document, decoded, table.flags, name_of, problems)
     options = _check(options_class, {}, decoded, table.options, name_of, problems)
     if settings is None or options is None:
-        raise SettingsInvalid("\n".join(problems))
+        raise SettingsInvalid(_told_once(problems, table))
     return settings, options
+
+
+def _told_once(problems: Sequence[str], table: FlagTable) -> str:
+    """One line per problem; of a variable or flat flag that sets several fields, the first."""
+    told: list[str] = []
+    for line in "\n".join(problems).splitlines():
+        name = line.partition(":")[0]
+        is_shared = name in table.environment or name in table.shared
+        if not (is_shared and any(other.startswith(f"{name}:") for other in told)):
+            told.append(line)
+    return "\n".join(told)
 
 
 def _decode_all(given: GivenFlags, problems: list[str]) -> dict[Flag, Any]:

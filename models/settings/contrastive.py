@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from models.settings.optimisation import WarmedUpOptimisation
 from models.settings.text_encoder import SmallEncoder, TextEncoder
@@ -44,8 +44,8 @@ class EmbeddingsSettings(TextEncoder, WarmedUpOptimisation):
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay; biases, norms and the temperature are left out."""
-    warmup_steps: Annotated[int, Field(ge=0)] | None = 100
-    """Steps in which the learning rate rises; at most half of all steps are taken (said where fewer) [steps]."""
+    warmup_steps: NonNegativeInt | None = 100
+    """Steps in which the learning rate rises, at most half of all; none: warmup_ratio says it [steps]."""
     early_stopping_patience: PositiveInt = 3
     """Evaluations without a better MRR on validation before training stops [epochs]."""
     token_budget: PositiveInt = 16384

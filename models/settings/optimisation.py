@@ -23,9 +23,9 @@ class Optimisation(Settings):
     max_grad_norm: PositiveFloat = 1.0
     """Gradient norm above which the gradient is scaled down."""
     early_stopping_patience: PositiveInt
-    """Evaluations without a better F1 of label 1 before training stops [epochs]."""
+    """Evaluations without a better validation metric before training stops [epochs]."""
     early_stopping_delta: NonNegativeFloat = 0.0
-    """What counts as better [F1]."""
+    """What counts as better, in the metric that is watched (F1 of label 1, or MRR)."""
 
 
 class WarmedUpOptimisation(Optimisation):
@@ -34,6 +34,6 @@ class WarmedUpOptimisation(Optimisation):
     schedule: Literal["linear", "cosine"] = "linear"
     """How the learning rate falls to 0 after its rise."""
     warmup_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
-    """Share of all steps in which the learning rate rises linearly."""
+    """Share of all steps in which the learning rate rises linearly; read only where warmup_steps is none."""
     warmup_steps: NonNegativeInt | None = None
     """Steps of that rise, in place of the share; at most half of all steps are taken (said where fewer) [steps]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from models.settings.contrastive import EMBEDDING_LAYER
 from models.settings.fields import InputPath
@@ -34,8 +34,8 @@ class RerankerSettings(WarmedUpOptimisation):
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay; biases and norms are left out."""
-    warmup_steps: Annotated[int, Field(ge=0)] | None = 100
-    """Steps in which the learning rate rises; at most half of all steps are taken (said where fewer) [steps]."""
+    warmup_steps: NonNegativeInt | None = 100
+    """Steps in which the learning rate rises, at most half of all; none: warmup_ratio says it [steps]."""
     early_stopping_patience: PositiveInt = 3
     """Evaluations without a better MRR on validation before training stops [epochs]."""
     candidate_budget: PositiveInt = 8192
@@ -64,8 +64,8 @@ class CrossEncoderSettings(TextEncoder, WarmedUpOptimisation):
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay; biases and norms are left out."""
-    warmup_steps: Annotated[int, Field(ge=0)] | None = 100
-    """Steps in which the learning rate rises; at most half of all steps are taken (said where fewer) [steps]."""
+    warmup_steps: NonNegativeInt | None = 100
+    """Steps in which the learning rate rises, at most half of all; none: warmup_ratio says it [steps]."""
     early_stopping_patience: PositiveInt = 3
     """Evaluations without a better MRR on validation before training stops [epochs]."""
 
@@ -98,7 +98,7 @@ class PatchRankerSettings(TextEncoder, WarmedUpOptimisation):
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay; biases and norms are left out."""
-    warmup_steps: Annotated[int, Field(ge=0)] | None = 100
-    """Steps in which the learning rate rises; at most half of all steps are taken (said where fewer) [steps]."""
+    warmup_steps: NonNegativeInt | None = 100
+    """Steps in which the learning rate rises, at most half of all; none: warmup_ratio says it [steps]."""
     early_stopping_patience: PositiveInt = 5
     """Evaluations without a better MRR on validation before training stops [epochs]."""

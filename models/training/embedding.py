@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from models.data.job_progress import Progress
+from models.data.retrieval.text_facts import read_facts
 from models.data.retrieval.texts import Texts
 from models.errors import SettingsInvalid
 from models.jobs.compute import resolved_compute
@@ -30,6 +31,7 @@ from models.settings.train import TEXTS_FILE, TrainSettings
 from models.store.filesystem import LocalFilesystem, write_synced
 from models.store.manifest import read_manifest, verify_manifest
 from models.training.embeddings import EmbeddingsObjective
+from models.training.known_lists import is_trained_on, known_texts
 from models.training.objective import Objective
 from models.training.process import open_process
 from models.training.scoring import open_sealed
@@ -48,8 +50,8 @@ def run(settings: EmbedSettings, context: JobContext, *, objective_class: type[O
 
     Raises:
         Interrupted: asked to stop; the next attempt begins anew. Retried.
-        SettingsInvalid: ``model_run`` is no finished embeddings run, ``data`` no finished pairs run, or several ranks
-            are asked for. Not retried.
+        SettingsInvalid: ``model_run`` is no finished embeddings run, ``data`` no finished pairs run, the encoder was
+            trained or selected on a sealed text or its group, or several ranks are asked for. Not retried.
         DataInvalid: the texts cannot be read, or are of another tokenizer than the encoder's. Not retried.
         ObjectCorrupt: its weights are not those it wrote. Not retried.
         StoreUnavailable: the opening could not be logged; the sealed texts stay closed. Retried.
@@ -59,18 +61,24 @@ def run(settings: EmbedSettings, context: JobContext, *, objective_class: type[O
     context.enter("load")
     model, trained_by = _trained_encoder(settings, objective_class)
     _require_finished("data", settings.data)
+    not_checked: list[str] = []
+    paths = [settings.data / TEXTS_FILE]
+    if settings.open_test:
+        paths.append(_opened(settings, context, settings.open_test))
+        not_checked = _refuse_known(settings, trained_by, paths[-1])
+        for name in not_checked:
+            context.events.notice(
+                f"{name}: the file that {settings.model_run} was trained with is gone or changed; whether the encoder "
+                "saw the sealed texts was not checked there",
+                "warning",
+            )
     accelerator = open_process(resolved_compute(settings), context)
     encoders = {"": model}
     if settings.with_untrained:
         encoders["untrained_"] = _untrained(trained_by, settings, context)
     embedder = _Embedder(context, accelerator, encoders)
-    embedder.embed(settings.data / TEXTS_FILE)
-    if settings.open_test:
-        weights = [settings.model_run / name for name in EmbeddingsObjective.WEIGHTS_FILES]
-        path = settings.data / TEST_TEXTS_FILE
-        embedder.embed(
-            open_sealed(path, context, weights=weights, purpose=settings.open_test, run_key=run_key(settings))
-        )
+    for path in paths:
+        embedder.embed(path)
     manifest = read_manifest(settings.model_run)
     assert manifest is not None
     numbers = {
@@ -80,6 +88,7 @@ def run(settings: EmbedSettings, context: JobContext, *, objective_class: type[O
         "with_untrained": settings.with_untrained,
         "separate_towers": model.model.has_separate_towers,
         "model_run_key": manifest.run_key,
+        "not_checked_for_leaks": not_checked,
     }
     return JobResult(numbers=numbers, files=tuple(embedder.files), record={"seconds_embedding": embedder.seconds})
 
@@ -106,6 +115,23 @@ def _untrained(trained_by: TrainSettings, settings: EmbedSettings, context: JobC
     beside_model = trained_by.model_copy(update={"tokenizer": settings.model_run / TOKENIZER_FOLDER})
     seed_everything(derived_seed(trained_by.seed, "initialisation"))
     return EmbeddingsObjective.untrained(beside_model, replace(context, run_path=settings.model_run))
+
+
+def _opened(settings: EmbedSettings, context: JobContext, purpose: str) -> Path:
+    """The sealed texts, once their opening is logged."""
+    weights = [settings.model_run / name for name in EmbeddingsObjective.WEIGHTS_FILES]
+    path = settings.data / TEST_TEXTS_FILE
+    return open_sealed(path, context, weights=weights, purpose=purpose, run_key=run_key(settings))
+
+
+def _refuse_known(settings: EmbedSettings, trained_by: TrainSettings, path: Path) -> list[str]:
+    """Refuse sealed texts that the encoder has seen; gives what could not be checked.
+
+    Nothing is left to check where it was trained on the texts beside them: the pairs run keeps the two apart.
+    """
+    known = known_texts(trained_by, settings.model_run)
+    known.refuse_texts(path, read_facts(path))
+    return [] if is_trained_on(settings.data / TEXTS_FILE, settings.model_run) else known.not_checked
 
 
 def _require_finished(name: str, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from models.data.record_tokenizer import RecordTokenizer
 from models.data.retrieval.text_pairs import read_pairs
 from models.data.retrieval.texts import Texts
 from models.jobs.contract import JobContext
-from models.losses.info_nce import symmetric_info_nce
 from models.nn.dual_encoder import ANCHOR, TEXT, DualEncoder, TextTower
 from models.nn.pooled_text import PooledText
 from models.settings.contrastive import EmbeddingsSettings
@@ -28,27 +27,13 @@ from models.training.objective import StepPart, Story
 from models.training.order import Indices, cut_by_area, rank_share
 from models.training.pair_ranking import PairRanks, pair_ranks, ranking_metrics
 from models.training.schedule import Schedule
+from models.training.step_loss import step_loss, validation_loss
 from models.training.text_backbone import begin_backbone
 from models.training.text_pair_examples import PairExamples, StepTexts, pair_examples
 from models.training.warmup import warmed_up
 
-
-PAIRS_AT_ONCE = 128
-"""Whose similarities to all texts of a step are in memory together."""
-
-
-class StepLoss(NamedTuple):
-    """Loss of a step and its gradients.
-
-    Args:
-        loss: Scalar.
-        by_embeddings_RE: By the embedding of each of its texts.
-        by_log_scale: By the logarithm of the scale of similarities.
-    """
-
-    loss: Tensor
-    by_embeddings_RE: Tensor
-    by_log_scale: Tensor
+TOKENS_AT_ONCE = 4096
+"""Of a micro-batch on the CPU, padding counted: larger ones leave its caches and are a quarter slower."""
 
 
 class EmbeddingsObjective:
@@ -197,7 +182,7 @@ class EmbeddingsObjective:
     def _cache(self, examples: PairExamples, texts: StepTexts, rows: Indices, budget: int) -> GradientCache:
         """These rows in micro-batches of texts alike in length, the largest first; states are kept where all fit."""
         lengths = examples.texts.lengths[texts.text]
-        parts = [part for side in self._sides(texts, rows) for part in _cut(side, lengths, budget)]
+        parts = [part for side in self._sides(texts, rows) for part in self._cut(side, lengths, budget)]
         areas = [len(part) * int(lengths[part].max()) for part in parts]
         parts = [parts[number] for number in np.argsort(np.negative(areas), kind="stable")]
 
@@ -219,42 +204,13 @@ class EmbeddingsObjective:
 
         One rank tells the loss and the gradient of the temperature: they are the same on all.
         """
-        found = self.loss(embeddings_RE, texts, weights)
+        found = step_loss(embeddings_RE, texts, weights, self.model.log_scale)
         nothing = torch.zeros_like(found.loss)
         for surrogate in cache.surrogates(found.by_embeddings_RE):
             if tells_loss and self.model.log_scale.requires_grad:
                 surrogate = surrogate + self.model.log_scale * found.by_log_scale
             yield StepPart(surrogate, found.loss if tells_loss else nothing)
             tells_loss = False
-
-    def loss(self, embeddings_RE: Tensor, texts: StepTexts, weights: npt.NDArray[np.float64]) -> StepLoss:
-        """The loss of a step by its embeddings, whatever mixed precision made them; in float32.
-
-        Args:
-            embeddings_RE: Of all its texts.
-            texts: Which they are.
-            weights: ``(P,)`` of the pairs, as shares of the whole.
-        """
-        match, P = torch.from_numpy(texts.match).to(self.device), texts.num_pairs
-        weights_P = torch.from_numpy(weights).to(embeddings_RE)
-        embeddings_RE = embeddings_RE.detach().requires_grad_()
-        log_scale = self.model.log_scale.detach().clone().requires_grad_()
-        found = StepLoss(torch.zeros_like(log_scale), torch.zeros_like(embeddings_RE), torch.zeros_like(log_scale))
-        with torch.enable_grad(), torch.autocast(self.device.type, enabled=False):
-            for of in (slice(first, first + PAIRS_AT_ONCE) for first in range(0, P, PAIRS_AT_ONCE)):
-                losses_B = symmetric_info_nce(
-                    embeddings_RE[:P],
-                    embeddings_RE[P:],
-                    log_scale.exp(),
-                    match_P=match[:P],
-                    match_T=match[P:],
-                    of=of,
-                )
-                loss = (losses_B * weights_P[of]).sum()
-                gradients = torch.autograd.grad(loss, (embeddings_RE, log_scale))
-                for total, part in zip(found, (loss.detach(), *gradients), strict=True):
-                    total.add_(part)
-        return found
 
     @torch.no_grad()
     def embeddings(self, texts: Texts, rows: Indices, side: int, *, budget: int) -> Tensor:
@@ -268,7 +224,7 @@ class EmbeddingsObjective:
         """
         self.model.eval()
         result = torch.zeros(len(rows), self.settings.embedding_dim)
-        for part in _cut(np.arange(len(rows)), texts.lengths[rows], budget):
+        for part in self._cut(np.arange(len(rows)), texts.lengths[rows], budget):
             result[torch.from_numpy(part)] = self._embed(texts, rows[part], side).cpu()
         self.model.train()
         return result
@@ -283,7 +239,9 @@ class EmbeddingsObjective:
 
     def metrics(self, examples: PairExamples, scores: npt.NDArray[np.float32]) -> dict[str, float]:
         """Loss in batches as large as those of training, MRR and recall; MRR is what is selected on."""
-        return {"val_loss": self._val_loss(examples, scores), **ranking_metrics(self._ranks(examples, scores))}
+        settings, scale = self.settings, 1.0 / self.model.temperature
+        loss = validation_loss(scores, examples.match, batch_size=settings.batch_size, scale=scale)
+        return {"val_loss": loss, **ranking_metrics(self._ranks(examples, scores))}
 
     def predictions(self, examples: PairExamples, scores: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
         """Rank of the positive among how many texts, and its cosine to the anchor."""
@@ -326,26 +284,14 @@ class EmbeddingsObjective:
             return [rows]
         return [rows[texts.side[rows] == side] for side in (ANCHOR, TEXT)]
 
-    def _val_loss(self, examples: PairExamples, scores: npt.NDArray[np.float32]) -> float:
-        """Mean over all pairs, dealt in turn into batches: neighbours in a file often do the same."""
-        sides = torch.from_numpy(scores).view(len(scores), 2, -1).to(self.device)
-        num_batches = -(-len(scores) // self.settings.batch_size)
-        total = 0.0
-        for first in range(num_batches):
-            match = torch.from_numpy(examples.match[first::num_batches]).to(self.device)
-            anchors, positives = sides[first::num_batches].unbind(dim=1)
-            scale = torch.tensor(1.0 / self.model.temperature, device=self.device)
-            total += float(symmetric_info_nce(anchors, positives, scale, match_P=match, match_T=match).sum())
-        return total / len(scores)
-
     def _ranks(self, examples: PairExamples, scores: npt.NDArray[np.float32]) -> PairRanks:
         anchors, positives = np.split(scores, 2, axis=1)
         return pair_ranks(anchors, positives, text_N=examples.sides[:, TEXT], match_N=examples.match)
 
-
-def _cut(rows: Indices, lengths: Indices, budget: int) -> list[Indices]:
-    """Micro-batches of texts alike in length, with at most ``budget`` padded tokens."""
-    return cut_by_area(rows, lengths, np.ones_like(lengths), budget)
+    def _cut(self, rows: Indices, lengths: Indices, budget: int) -> list[Indices]:
+        """Micro-batches of texts alike in length, with at most ``budget`` padded tokens."""
+        at_once = min(budget, TOKENS_AT_ONCE) if self.device.type == "cpu" else budget
+        return cut_by_area(rows, lengths, np.ones_like(lengths), at_once)
 
 
 OBJECTIVE = EmbeddingsObjective

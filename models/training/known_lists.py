@@ -1,17 +1,19 @@
-"""Which lists a finished ranker has seen: those it learnt from, those its epoch was chosen by, and its encoder's pairs.
+"""What a finished model has seen: lists or pairs it learnt from, those its epoch was chosen by, its encoder's pairs.
 
-A score of such a list looks like any other and measures memory. What was seen is read again from the files that the run
-names, where they are still what it was trained with.
+A score of such a list, or the vector of such a text, looks like any other and measures memory. What was seen is read
+again from the files that the run names, where they are still what it was trained with.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from models.data.retrieval.candidate_lists import CandidateList, read_lists
+from models.data.retrieval.text_facts import TextFacts
 from models.data.retrieval.text_pairs import read_pairs
 from models.errors import DataInvalid, SettingsInvalid
 from models.jobs.contract import SETTINGS_FILE
@@ -55,6 +57,20 @@ class KnownLists:
                 f"{seen[0].list_id} of group {seen[0].group}); give lists of groups that it never saw",
             )
 
+    def refuse_texts(self, path: Path, texts: Sequence[TextFacts]) -> None:
+        """Refuse texts that the model has seen, or that must not be separated from one.
+
+        Raises:
+            SettingsInvalid: There are some. Not retried.
+        """
+        seen = [text for text in texts if text.text_id in self.ids or text.group in self.groups]
+        if seen:
+            raise SettingsInvalid(
+                f"data: the encoder was trained or selected on {len(seen)} of {len(texts)} texts of {path} or their "
+                f"groups (such as {seen[0].text_id} of group {seen[0].group}); give the pairs run that it was trained "
+                "on, or one of texts that it never saw"
+            )
+
 
 def known_lists(settings: TrainSettings, run_path: Path) -> KnownLists:
     """What the ranker of a finished run has seen, its encoder's pairs too where it has one.
@@ -73,6 +89,24 @@ def known_lists(settings: TrainSettings, run_path: Path) -> KnownLists:
         else:
             _add(known, encoder, encoder_path, _names_of_pairs, " of the encoder")
     return known
+
+
+def known_texts(settings: TrainSettings, run_path: Path) -> KnownLists:
+    """What the encoder of a finished run has seen: the texts of its pairs.
+
+    Args:
+        settings: Of the training run.
+        run_path: Its directory.
+    """
+    known = KnownLists()
+    _add(known, settings, run_path, _names_of_pairs, "")
+    return known
+
+
+def is_trained_on(texts: Path, run_path: Path) -> bool:
+    """Whether a finished run names exactly this file of texts as what it was trained with."""
+    digest = _deciding(run_path).get("texts")
+    return digest is not None and texts.is_file() and digest_file(texts).sha256 == digest
 
 
 def _add(
@@ -95,18 +129,24 @@ def _names_of_lists(path: Path) -> Names:
 
 
 def _names_of_pairs(path: Path) -> Names:
-    return ((text_id, pair.group) for pair in read_pairs(path) for text_id in (pair.anchor, pair.positive))
+    for pair in read_pairs(path):
+        for text_id in (pair.anchor, pair.positive, *pair.negatives):
+            yield text_id, pair.group
 
 
 def _digests(run_path: Path) -> dict[str, str]:
-    """sha256 of each input of a run, if what it says of itself is what its manifest was made for."""
+    """sha256 of each file of records of a run."""
+    deciding = _deciding(run_path)
+    return {name: str(deciding[name]) for name in DATA_FIELDS} if deciding else {}
+
+
+def _deciding(run_path: Path) -> dict[str, Any]:
+    """Settings and digests of the inputs of a run, if what it says of itself is what its manifest was made for."""
     manifest, path = read_manifest(run_path), run_path / QUESTION_FILE
     if manifest is None or not path.is_file():
         return {}
-    decides = json.loads(path.read_bytes())["deciding"]
-    if sha256_of(decides) != manifest.run_key:
-        return {}
-    return {name: str(decides[name]) for name in DATA_FIELDS}
+    decides: dict[str, Any] = json.loads(path.read_bytes())["deciding"]
+    return decides if sha256_of(decides) == manifest.run_key else {}
 
 
 def _train_settings(run_path: Path) -> TrainSettings | None:

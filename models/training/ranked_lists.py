@@ -36,12 +36,34 @@ class Candidates(NamedTuple):
     sizes: Indices
 
 
+class _File(NamedTuple):
+    """What all parts of a file share, made once.
+
+    Args:
+        lists: All its lists.
+        counts: ``(N,)`` int64, candidates of each.
+        begins: ``(N,)`` int64, number of the first of them.
+        largest: ``(N,)`` int64, size of the largest of them.
+    """
+
+    lists: Sequence[CandidateList]
+    counts: Indices
+    begins: Indices
+    largest: Indices
+
+
+def _file_of(lists: Sequence[CandidateList], sizes: Indices) -> _File:
+    counts = np.array([len(entry.candidates) for entry in lists], dtype=np.int64)
+    begins = np.cumsum(counts) - counts
+    return _File(lists, counts, begins, np.maximum.reduceat(sizes, begins))
+
+
 class RankedLists:
     """Some of the lists of a file.
 
     Args:
         path: The file, for messages.
-        lists: All its lists.
+        lists: All its lists, or what another part of the file knows of them.
         candidates: All their candidates.
         rows: Which lists, and in which order.
 
@@ -52,22 +74,23 @@ class RankedLists:
         num_candidates: ``(N,)`` int64 of each list.
     """
 
-    def __init__(self, path: Path, lists: Sequence[CandidateList], candidates: Candidates, rows: Indices) -> None:
+    def __init__(
+        self, path: Path, lists: Sequence[CandidateList] | _File, candidates: Candidates, rows: Indices
+    ) -> None:
+        file = lists if isinstance(lists, _File) else _file_of(lists, candidates.sizes)
         self.path = path
         self.candidates = candidates
-        self._all = lists
+        self._file = file
         self._rows = rows
-        self.lists = [lists[row] for row in rows.tolist()]
+        self.lists = [file.lists[row] for row in rows.tolist()]
         self.ids = [entry.list_id for entry in self.lists]
         self.groups = [entry.group for entry in self.lists]
         self.labels = np.array([any(entry.relevant) for entry in self.lists], dtype=np.int8)
         self.is_mixed = np.array([entry.is_mixed for entry in self.lists], dtype=bool)
         self.weights: npt.NDArray[np.float64] = np.ones(len(rows))
-        counts = np.array([len(entry.candidates) for entry in lists], dtype=np.int64)
-        begins = np.concatenate(([0], np.cumsum(counts)))
-        self._begins: Indices = begins[rows]
-        self.num_candidates: Indices = counts[rows]
-        self._largest: Indices = np.maximum.reduceat(candidates.sizes, begins[:-1])[rows]
+        self._begins: Indices = file.begins[rows]
+        self.num_candidates: Indices = file.counts[rows]
+        self._largest: Indices = file.largest[rows]
         self.sizes: Indices = self.num_candidates * self._largest
 
     def __len__(self) -> int:
@@ -79,8 +102,8 @@ class RankedLists:
         return int(self.num_candidates.max())
 
     def only(self, rows: Indices) -> RankedLists:
-        """Some of the lists; their candidates are shared."""
-        return RankedLists(self.path, self._all, self.candidates, self._rows[rows])
+        """Some of the lists; whatever is known of the whole file is shared, so that a part costs what it holds."""
+        return RankedLists(self.path, self._file, self.candidates, self._rows[rows])
 
     def cost(self, records: Indices) -> int:
         """What a micro-batch takes: its candidates, each padded to the largest of them."""
@@ -129,7 +152,7 @@ def within_triples(lists: Sequence[CandidateList], max_triples: int | None) -> l
     if count == 0:
         raise SettingsInvalid(
             f"model.max_triples {max_triples}: the first list alone has {triples[0]}, and lists are not divided; "
-            "give at least so many"
+            "give at least so many (--max-triples)"
         )
     return list(lists[:count])
 

@@ -14,15 +14,17 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 import flows.embeddings
 import flows.patch_ranker
+import flows.reranker
 import flows.retrieval
 from flows.embeddings import embeddings
-from flows.patch_ranker import PatchRankerResult, patch_ranker
-from flows.reranker import RerankerResult, reranker
+from flows.patch_ranker import patch_ranker
+from flows.reranker import reranker
 from flows.retrieval import RetrievalResult, retrieval
 from models.data.generated_repositories import write_sample
 from models.settings.fields import Settings
 from models.store.openings import read_openings
 from tasks.foreseen_jobs import foresee
+from tasks.retrieval_flow import RetrievalFlow, foreseen_jobs
 from tasks.retrieval_settings import (
     EmbeddingsFlowSettings,
     PatchRankerFlowSettings,
@@ -47,19 +49,15 @@ def write_cut(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Ran:
-    """Every flow once, in one run root.
+    """The flow of all, once.
 
     Args:
-        values: Settings of the whole, as raw values.
-        rerankers: What the flow of rerankers gave.
-        patches: What that of patch rankers gave.
-        whole: What all together gave, after both.
+        values: Its settings, as raw values.
+        result: What it gave.
     """
 
     values: dict[str, Any]
-    rerankers: RerankerResult
-    patches: PatchRankerResult
-    whole: RetrievalResult
+    result: RetrievalResult
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +66,14 @@ def ran(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
     folder = tmp_path_factory.mktemp("retrieval")
     write_cut(folder / "data")
-    values = {
+    values = values_in(folder)
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield Ran(values, retrieval(RetrievalFlowSettings.model_validate(values)))
+        EventsWorker.drain_all(timeout=10)
+
+
+def values_in(folder: Path) -> dict[str, Any]:
+    return {
         "balance": {"repos_root": str(folder / "data/repos")},
         "records": {"vocab_size": 400, "max_seq_len": 48},
         "embeddings": {**TINY, "embedding_dim": 16},
@@ -79,18 +84,9 @@ def ran(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         "candidates": {"data": str(folder / "data/patches.jsonl"), "vocab_size": 400, "max_seq_len": 48},
         "patch_ranker": {**TINY, "hidden_dim": 8},
         "num_resamples": 200,
-        "slots": 2,
         "artifacts_dir": str(folder / "artifacts/dl"),
         "runs": str(folder / "runs"),
     }
-    with temporary_settings({PREFECT_API_URL: server.api_url}):
-        yield Ran(
-            values,
-            reranker(RerankerFlowSettings.model_validate(values)),
-            patch_ranker(PatchRankerFlowSettings.model_validate(values)),
-            retrieval(RetrievalFlowSettings.model_validate(values)),
-        )
-        EventsWorker.drain_all(timeout=10)
 
 
 def is_finished(settings: RunSettings, jobs: list[Settings]) -> bool:
@@ -105,33 +101,20 @@ def test_what_ran_is_what_was_planned_and_no_more(ran: Ran) -> None:
     assert len(manifests) == len(jobs)
 
 
-def test_the_whole_finds_what_its_parts_finished(ran: Ran) -> None:
-    found = [ran.whole.embeddings, ran.whole.retrieve, ran.whole.judge_rerankers, ran.whole.judge_patches]
-    assert all(run.cached for run in found)
-    assert ran.whole.retrieve.run_path == ran.rerankers.retrieve.run_path
-    assert ran.whole.judge_patches.run_path == ran.patches.judge.run_path
-
-
-def test_embeddings_alone_find_the_encoder_and_open_nothing_again(ran: Ran) -> None:
-    settings = EmbeddingsFlowSettings.model_validate(ran.values)
-    openings = read_openings(settings.runs)
+def test_its_parts_are_finished_too_and_open_nothing_again(ran: Ran) -> None:
+    openings = read_openings(Path(ran.values["runs"]))
     assert openings
-    again = embeddings(settings)
-    assert again.train.cached
-    assert again.retrieve.cached
-    assert read_openings(settings.runs) == openings
-
-
-def test_each_project_is_left_out_once(ran: Ran) -> None:
-    assert len(ran.patches.train) == PROJECTS
-    assert len({run.run_path for runs in ran.patches.train.values() for run in runs.values()}) == PROJECTS
+    parts: list[RetrievalFlow[Any]] = [flows.embeddings.FLOW, flows.reranker.FLOW, flows.patch_ranker.FLOW]
+    for flow in parts:
+        settings = flow.settings_class.model_validate(ran.values)
+        assert is_finished(settings, foreseen_jobs(flow, settings))
+    assert read_openings(Path(ran.values["runs"])) == openings
 
 
 def test_the_report_has_all_three_parts(ran: Ran) -> None:
-    for text in (ran.whole.table, ran.whole.report_path.read_text()):
+    for text in (ran.result.table, ran.result.report_path.read_text()):
         for part in ("Code search by embeddings", "Reranking", "Patch ranking, one project left out at a time"):
             assert part in text
-    assert ran.whole.report_path != ran.patches.report_path
 
 
 def test_the_files_of_the_seed_are_where_it_had_them(ran: Ran) -> None:
@@ -142,3 +125,31 @@ def test_the_files_of_the_seed_are_where_it_had_them(ran: Ran) -> None:
     assert names >= {"embeddings_model.pt", "embeddings_meta.json", "reranker_model.pt", "reranker_meta.json"}
     assert names >= {"patch_ranker.pt", "patch_ranker_vocab.json"}
     assert not [name for name in names if name.startswith(".")]
+    listed = json.loads((folder / "artifacts.json").read_text())
+    assert listed.keys() == names - {"artifacts.json"}
+    assert f"left {listed['patch_ranker.pt']['left_out_project']} out" in " ".join(ran.result.table.split())
+
+
+@pytest.mark.long
+def test_the_flows_one_after_the_other_find_what_was_finished_before(ran: Ran, server: Any) -> None:
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        encoder = embeddings(EmbeddingsFlowSettings.model_validate(ran.values))
+        rerankers = reranker(RerankerFlowSettings.model_validate(ran.values))
+        patches = patch_ranker(PatchRankerFlowSettings.model_validate(ran.values))
+    assert all(run.cached for run in (encoder.train, encoder.retrieve, rerankers.retrieve, patches.judge))
+    assert rerankers.judge is not None
+    assert ran.result.judge_rerankers is not None
+    assert rerankers.judge.run_path == ran.result.judge_rerankers.run_path
+    assert len(patches.train) == PROJECTS
+    assert len({run.run_path for runs in patches.train.values() for run in runs.values()}) == PROJECTS
+
+
+@pytest.mark.long
+def test_where_the_test_stays_sealed_rerankers_are_trained_and_not_judged(ran: Ran, server: Any) -> None:
+    settings = RerankerFlowSettings.model_validate({**ran.values, "open_test": None})
+    openings = read_openings(settings.runs)
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        result = reranker(settings)
+    assert result.judge is None
+    assert "The rerankers are not judged: the test stayed sealed" in " ".join(result.table.split())
+    assert read_openings(settings.runs) == openings

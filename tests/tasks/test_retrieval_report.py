@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,7 +128,41 @@ def test_rankers_stand_over_baselines_and_one_label_is_counted(inputs: Retrieval
     assert table.num_sums == 2
     assert projects_table(judgement, "map").rows == (("Lang", "3", "–", "–", "–"),)
     about = parts_of(inputs)[-1].about
-    assert "7 of 12 lists were judged, not 4 with right candidates alone and 1 with wrong ones." in about
+    assert about.endswith(
+        "7 of 12 lists were judged; 4 with right candidates alone and 1 with wrong candidates alone were not."
+    )
+    judgement |= {"num_judged": 12, "num_all_right": 0, "num_all_wrong": 0}
+    assert parts_of(inputs)[-1].about.endswith("All 12 lists were judged.")
+
+
+def test_projects_that_were_not_left_out_and_the_one_that_was_are_named(inputs: RetrievalInputs) -> None:
+    named = replace(inputs, shown_without="Lang", not_left_out=("Cli", "Codec"))
+    about = parts_of(named)[-1].about
+    assert "Cli and Codec have no other bug" in about
+    assert "whose weights are exported, left Lang out." in about
+
+
+def test_what_no_share_has_room_for_is_not_told_as_a_difference(retrieval: dict[str, Any]) -> None:
+    entry = {**compared("encoder", "bm25", shown=False), "minimum_detectable": 1.866}
+    same = {**entry, "difference": 0.0, "low": 0.0, "high": 0.0, "minimum_detectable": 0.0}
+    retrieval["comparisons"] = [entry, same]
+    assert [row[-2:] for row in differences_table(retrieval).rows] == [("none", "no"), ("–", "the same order")]
+
+
+def test_what_was_shown_stands_under_its_numbers(inputs: RetrievalInputs) -> None:
+    for text in (report_text(inputs), report_markdown(inputs), render_report("Retrieval", inputs)):
+        assert text.index("Recall@1") < text.index("is shown to be better than")
+
+
+def test_a_warning_names_a_system_as_people_do(inputs: RetrievalInputs, judgement: dict[str, Any]) -> None:
+    judgement["warnings"] = [
+        "reranker has 1 seed: other random seeds may differ",
+        "seeds 1 and 2 of reranker scored all",
+    ]
+    assert parts_of(inputs)[-1].warnings == (
+        "Reranker (MLP) has 1 seed: other random seeds may differ",
+        "seeds 1 and 2 of Reranker (MLP) scored all",
+    )
 
 
 def test_text_markdown_and_page_say_the_same_verdicts(inputs: RetrievalInputs) -> None:

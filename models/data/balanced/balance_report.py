@@ -73,6 +73,9 @@ def _split_report(
     rows = chosen.rows[split]
     labels = Counter(facts.labels[row] for row in rows)
     labelled = labels[0] + labels[1]
+    written: Counter[int] = Counter()
+    for row in rows:
+        written[facts.labels[row]] += 1 + len(variants.get(row, ()))
     matches = Counter(facts.match_of(row) for row in rows)
     return {
         "functions": len(rows),
@@ -80,7 +83,8 @@ def _split_report(
         "safe": labels[0],
         "unlabelled": len(rows) - labelled,
         "ratio": labels[1] / labelled if labelled else None,
-        "variants": sum(len(variants.get(row, ())) for row in rows) if split == "train" else 0,
+        "ratio_with_variants": written[1] / (written[0] + written[1]) if labelled else None,
+        "variants": sum(written.values()) - len(rows),
         "groups": len({int(chosen.first_of[row]) for row in rows}),
         "repositories": len({facts.repos[row] for row in rows}),
         "files": len({facts.files[row] for row in rows}),
@@ -105,6 +109,20 @@ def warnings_of(stats: Mapping[str, Any]) -> list[str]:
     told = []
     if not stats["balanced"] and stats["balance_ratio"] is not None:
         told.append(f"nothing in it is labelled ({stats['format']}): it is not balanced, functions stay as they come")
+    if stats["split_by_fallback"]:
+        told.append(
+            f"files are kept together, not whole repositories: {stats['split_by_fallback']}; functions of one "
+            "repository may be in several splits (split_by=repository refuses that)"
+        )
+    if stats["near_copies_across_tasks"]:
+        told.append(
+            f"{stats['near_copies_across_tasks']} pairs of near copies are given different tasks: neither is a "
+            "negative of the other, but a search counts it as wrong"
+        )
+    if stats["texts_of_several_tasks"]:
+        told.append(
+            f"{stats['texts_of_several_tasks']} texts are given several tasks; each has the match of the first alone"
+        )
     if stats["unlabelled_left_out"]:
         told.append(
             f"{stats['unlabelled_left_out']} functions without a label are left out, as the labelled ones are "
@@ -140,6 +158,7 @@ def small_numbers(stats: Mapping[str, Any]) -> dict[str, Any]:
         "balanced": stats["balanced"],
         **{f"num_{split}": splits[split]["functions"] + splits[split]["variants"] for split in SPLITS},
         **{f"{split}_ratio": splits[split]["ratio"] for split in SPLITS},
+        "train_ratio_with_variants": splits["train"]["ratio_with_variants"],
         "num_pairs": sum(sum(kinds.values()) for kinds in stats["pairs"].values()),
         "num_triples": sum(triples["count"] for triples in stats["triples"].values()),
         "copies_left_out": stats["copies_left_out"],

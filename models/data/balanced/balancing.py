@@ -98,6 +98,30 @@ def _limit(others: int) -> float:
     return LEAST / (others + LEAST)
 
 
+def variants_over(
+    variants: Mapping[int, Sequence[str]], vulnerable: Sequence[int], safe: Sequence[int], ratio: float, seed: int
+) -> frozenset[str]:
+    """Ids of the variants to leave out, so that the share with variants is as near as whole rows allow.
+
+    Not all functions have as many variants as were asked for. No original is left out; of the larger label the last
+    variants of functions go first, which ones of equally late depends on their ids and the seed alone.
+
+    Args:
+        variants: Ids of the variants of a row, in order.
+        vulnerable: Rows labelled 1.
+        safe: Rows labelled 0.
+        ratio: Share of vulnerable ones, in (0, 1).
+        seed: Decides which of many.
+    """
+    sides = LabelCounts(*(sum(1 + len(variants.get(row, ())) for row in rows) for rows in (vulnerable, safe)))
+    kept = kept_counts(sides, ratio)
+    assert kept is not None, "the originals alone could be balanced"
+    larger, surplus = (vulnerable, sides[0] - kept[0]) if kept[0] < sides[0] else (safe, sides[1] - kept[1])
+    numbered = [(-number, name) for row in larger for number, name in enumerate(variants.get(row, ()))]
+    numbered.sort(key=lambda item: (item[0], hashlib.sha256(f"{seed}:variants:{item[1]}".encode()).digest()))
+    return frozenset(name for _, name in numbered[:surplus])
+
+
 def chosen_rows(rows: Sequence[int], ids: Sequence[str], count: int, seed: int) -> list[int]:
     """``count`` of the rows, in their order; which ones depends on their ids and the seed alone."""
     if count >= len(rows):

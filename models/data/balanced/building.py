@@ -60,11 +60,13 @@ def build(settings: BalanceSettings, folder: Path, context: JobContext) -> Built
         clock.lap("split")
         context.enter("write")
         augmenting = Augmenting(settings) if settings.augment_k else None
-        variants = write_splits(folder, spool, chosen, augmenting.vary if augmenting else None, context)
+        variants = write_splits(settings, folder, spool, chosen, augmenting.vary if augmenting else None, context)
         pairs = write_pairs(settings, folder, spool.facts, chosen, variants, context)
         stats = describe(settings, spool.facts, chosen, variants, pairs, reading)
     if augmenting is not None:
-        stats["augmentation"] = augmenting.report()
+        made = augmenting.report()
+        kept = stats["splits"]["train"]["variants"]
+        stats["augmentation"] = {**made, "variants_left_out_by_balance": made["variants"] - kept}
     clock.lap("write")
     context.enter("save")
     for warning in warnings_of(stats):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from models.data.balanced.balancing import LabelCounts, check_ratio, chosen_rows, kept_counts
 from models.data.balanced.copies import KeptRows, Rows, without_copies
 from models.data.balanced.grouping import NearCopies, find_near_copies, join
+from models.data.balanced.likeness import Likeness, num_across_tasks, share_matches
 from models.data.balanced.splitting import SPLITS, deal_groups
 from models.data.balanced.spool import UNKNOWN, Facts, Spool
 from models.errors import DataInvalid
@@ -32,22 +33,28 @@ class ChosenRows(NamedTuple):
         rows: Row numbers of each split, growing.
         first_of: First row of each row's group; ``UNKNOWN`` for rows that are in no split.
         balanced: Whether they were balanced; not where nothing is labelled, or no ratio is asked for.
+        likeness: Which rows are too much alike to be negatives of each other.
         report: What was found and left out, as JSON values.
     """
 
     rows: dict[str, list[int]]
     first_of: Ints
     balanced: bool
+    likeness: Likeness
     report: dict[str, Any]
 
 
 class _Split(NamedTuple):
-    """Groups of rows and where each row goes; both arrays are in the order of the rows that are kept."""
+    """Groups of rows and where each row goes; both arrays are in the order of the rows that are kept.
+
+    ``fallback`` says why repositories were not kept whole though they were tried first.
+    """
 
     by: By
     joined: Ints
     number: Ints
     num_groups: int
+    fallback: str | None = None
 
 
 def choose_rows(settings: BalanceSettings, spool: Spool, context: JobContext) -> ChosenRows:
@@ -63,6 +70,12 @@ def choose_rows(settings: BalanceSettings, spool: Spool, context: JobContext) ->
     balanced = settings.balance_ratio is not None and bool((labels[kept.rows] != UNKNOWN).any())
     rows = kept.rows[labels[kept.rows] != UNKNOWN] if balanced else kept.rows
     near = find_near_copies(spool, rows, settings.near_duplicate_similarity, context)
+    report_of_near = {
+        "near_copies": len(near.links),
+        "near_copies_complete": near.complete,
+        "near_copies_across_tasks": num_across_tasks(facts, near),
+        "near_copies_given_one_match": share_matches(facts, near),
+    }
     split = _split_rows(settings, facts, rows, near, balanced=balanced)
     by_split = {name: rows[split.number == number].tolist() for number, name in enumerate(SPLITS)}
     chosen = _balanced(settings, facts, by_split) if balanced else by_split
@@ -71,19 +84,20 @@ def choose_rows(settings: BalanceSettings, spool: Spool, context: JobContext) ->
     report = {
         **_report_of_copies(kept),
         "unlabelled_left_out": len(kept.rows) - len(rows),
+        **report_of_near,
         "split_by": split.by,
+        "split_by_fallback": split.fallback,
         "num_groups": split.num_groups,
         "largest_group": int(np.bincount(split.joined).max()),
-        "near_copies": len(near.links),
-        "near_copies_complete": near.complete,
         "left_out_by_balance": {name: len(by_split[name]) - len(chosen[name]) for name in SPLITS},
     }
-    return ChosenRows(chosen, first_of, balanced, report)
+    return ChosenRows(chosen, first_of, balanced, Likeness(facts, kept.tasks, near), report)
 
 
 def _report_of_copies(kept: KeptRows) -> dict[str, Any]:
     return {
         "copies_left_out": kept.num_copies,
+        "texts_of_several_tasks": len(kept.tasks),
         "conflicting_labels": {
             "texts": kept.num_conflicts,
             "rows_left_out": kept.num_conflicting_rows,
@@ -93,11 +107,9 @@ def _report_of_copies(kept: KeptRows) -> dict[str, Any]:
 
 
 def _split_rows(settings: BalanceSettings, facts: Facts, rows: Rows, near: NearCopies, *, balanced: bool) -> _Split:
-    tried: tuple[By, ...] = ("repository", "file") if settings.split_by == "auto" else (settings.split_by,)
-    for by in tried:
-        split = _split_by(settings, facts, rows, near, by)
-        if by == tried[-1] or _fills(settings, facts, rows, split, balanced=balanced):
-            break
+    split = _split_by(settings, facts, rows, near, "file" if settings.split_by == "file" else "repository")
+    if settings.split_by == "auto" and (lacking := _lacking(settings, facts, rows, split, balanced=balanced)):
+        split = _split_by(settings, facts, rows, near, "file")._replace(fallback=lacking)
     if split.num_groups < len(SPLITS):
         advice = " (split_by=file makes more)" if split.by == "repository" else ""
         raise DataInvalid(
@@ -126,17 +138,20 @@ def _shares(settings: BalanceSettings) -> tuple[float, float, float]:
     return 1.0 - settings.val_share - settings.test_share, settings.val_share, settings.test_share
 
 
-def _fills(settings: BalanceSettings, facts: Facts, rows: Rows, split: _Split, *, balanced: bool) -> bool:
-    """Whether each split has enough of its share, and could be balanced where it is to be."""
+def _lacking(settings: BalanceSettings, facts: Facts, rows: Rows, split: _Split, *, balanced: bool) -> str | None:
+    """What a split lacks of its share, or to be balanced where it is to be; ``None`` where nothing."""
     if split.num_groups < len(SPLITS):
-        return False
+        return (
+            f"repositories, joined with what does the same, make {split.num_groups} of the {len(SPLITS)} groups needed"
+        )
     for number, share in enumerate(_shares(settings)):
         inside = rows[split.number == number]
         if len(inside) < MIN_FILLED * share * len(rows):
-            return False
-        if balanced and kept_counts(_label_counts(facts, inside.tolist()), settings.balance_ratio or 0.5) is None:
-            return False
-    return True
+            return f"{SPLITS[number]} would get {len(inside)} of {len(rows)} functions, and its share is {share:g}"
+        counts = _label_counts(facts, inside.tolist())
+        if balanced and kept_counts(counts, settings.balance_ratio or 0.5) is None:
+            return f"{SPLITS[number]} would get {counts.vulnerable} vulnerable and {counts.safe} safe functions"
+    return None
 
 
 def _balanced(settings: BalanceSettings, facts: Facts, by_split: dict[str, list[int]]) -> dict[str, list[int]]:

@@ -1,8 +1,10 @@
 """Which samples are kept where one text is there more than once.
 
-Of copies (white space apart) the first that is labelled is kept, else the first; it takes over what its copies do the
-same as where it has nothing of its own. A text that is labelled both ways has no label that a model could learn: all
-its copies are left out, and counted.
+Of copies (white space apart) the first that is labelled is kept, else the first; where it has no task or no fix of its
+own, it takes over that of the first copy that has one. A text of several tasks has the match of the first of them in
+this order; the others are kept beside it (``tasks``), so that what does any of them is never taken for something else.
+All ties of all copies join groups (``grouping``), also of those that are left out here. A text that is labelled both
+ways has no label that a model could learn: all its copies are left out, and counted.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class KeptRows(NamedTuple):
         num_conflicting_rows: Rows left out as their text is labelled both ways.
         conflicts: The first of such texts, the ids of each.
         num_conflicts: Such texts.
+        tasks: All matches of each row that is kept and whose copies name several.
     """
 
     rows: Rows
@@ -34,6 +37,7 @@ class KeptRows(NamedTuple):
     num_conflicting_rows: int
     conflicts: list[list[str]]
     num_conflicts: int
+    tasks: dict[int, frozenset[int]]
 
 
 def without_copies(facts: Facts) -> KeptRows:
@@ -42,6 +46,7 @@ def without_copies(facts: Facts) -> KeptRows:
     for row, digest in enumerate(facts.digests):
         rows_of.setdefault(digest, []).append(row)
     kept, conflicts, num_conflicts, num_conflicting_rows = [], [], 0, 0
+    tasks: dict[int, frozenset[int]] = {}
     for rows in rows_of.values():
         if len({facts.labels[row] for row in rows} - {UNKNOWN}) > 1:
             num_conflicts += 1
@@ -50,17 +55,22 @@ def without_copies(facts: Facts) -> KeptRows:
             del conflicts[MAX_SHOWN:]
             continue
         kept.append(_chosen(facts, rows))
+        named = frozenset(facts.matches[row] for row in rows) - {UNKNOWN}
+        if len(named) > 1:
+            tasks[kept[-1]] = named
     return KeptRows(
         rows=np.array(sorted(kept), dtype=np.int64),
         num_copies=len(facts) - len(kept) - num_conflicting_rows,
         num_conflicting_rows=num_conflicting_rows,
         conflicts=conflicts,
         num_conflicts=num_conflicts,
+        tasks=tasks,
     )
 
 
 def _chosen(facts: Facts, rows: list[int]) -> int:
     chosen = next((row for row in rows if facts.labels[row] != UNKNOWN), rows[0])
-    if facts.matches[chosen] == UNKNOWN:
-        facts.matches[chosen] = next((facts.matches[row] for row in rows if facts.matches[row] != UNKNOWN), UNKNOWN)
+    for ties in (facts.matches, facts.hints):
+        if ties[chosen] == UNKNOWN:
+            ties[chosen] = next((ties[row] for row in rows if ties[row] != UNKNOWN), UNKNOWN)
     return chosen

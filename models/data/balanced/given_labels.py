@@ -54,7 +54,7 @@ class LabelBook:
         self._found: set[int] = set()
         for row in read_rows(path, LABEL_FIELDS, MAX_NAME_CHARS) if path is not None else ():
             if isinstance(row, LeftOut):
-                self.left_out.append(row)
+                self.left_out.append(row._replace(place=f"{LABELS}, {row.place}"))
                 continue
             self.num_given += 1
             functions = self._given.setdefault(clean_name(row.text("file")), {})

@@ -1,9 +1,14 @@
-"""What is never divided between splits: repositories or files, joined with copies and with what does the same."""
+"""What is never divided between splits: repositories or files, joined with copies and with what does the same.
+
+Ties (the two sides of a fix, an equal match) join through all samples, also through copies that no split keeps: two
+tasks that share a text, and two fixes that share a side, are one group. A copy that is left out does not tie its file
+or repository to that of the one that is kept.
+"""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from models.data.balanced.copies import Rows
@@ -15,15 +20,22 @@ from models.jobs.contract import JobContext
 
 
 class NearCopies(NamedTuple):
-    """Rows that are nearly the same, as pairs of places in the rows that were searched.
+    """Rows that are nearly the same, as pairs of row numbers.
 
     Args:
-        links: Pairs of places.
+        exact: Each row whose tokens came before, behind the first that had them.
+        near: Near copies, the first row of each of the two texts.
         complete: False where one text has so many like it that not all pairs were looked at.
     """
 
-    links: list[tuple[int, int]]
+    exact: list[tuple[int, int]]
+    near: list[tuple[int, int]]
     complete: bool
+
+    @property
+    def links(self) -> list[tuple[int, int]]:
+        """Both kinds."""
+        return [*self.exact, *self.near]
 
 
 def find_near_copies(spool: Spool, rows: Rows, similarity: float, context: JobContext) -> NearCopies:
@@ -44,7 +56,8 @@ def find_near_copies(spool: Spool, rows: Rows, similarity: float, context: JobCo
         progress.step(1)
         search.add("", "", "", 0, _searched(sample.code, sample.language))
     found: Links = search.links()
-    return NearCopies([*found.exact, *found.near], found.complete)
+    exact, near = ([(int(rows[a]), int(rows[b])) for a, b in links] for links in (found.exact, found.near))
+    return NearCopies(exact, near, found.complete)
 
 
 def _searched(code: str, language: str) -> str:
@@ -54,15 +67,18 @@ def _searched(code: str, language: str) -> str:
 
 def join(facts: Facts, rows: Rows, near: NearCopies, by: Literal["repository", "file"]) -> list[int]:
     """For each of ``rows`` the place (in ``rows``) of the first one in its group."""
-    kinds = [facts.repos if by == "repository" else facts.files, facts.matches, facts.hints]
-    links = [link for numbers in kinds for link in _equal(numbers, rows)]
-    return joined_groups(len(rows), [*links, *near.links])
+    whole = _equal(facts.repos if by == "repository" else facts.files, rows.tolist())
+    everywhere = range(len(facts))
+    ties = (_equal(numbers, everywhere) for numbers in (facts.matches, facts.hints, facts.digests))
+    joined = joined_groups(len(facts), chain(whole, *ties, near.links))
+    first_place: dict[int, int] = {}
+    return [first_place.setdefault(joined[row], place) for place, row in enumerate(rows.tolist())]
 
 
-def _equal(numbers: array[int], rows: Rows) -> Iterator[tuple[int, int]]:
-    """Each place that shares its number with an earlier one, with the first of them."""
-    first: dict[int, int] = {}
-    for place, row in enumerate(rows.tolist()):
-        number = numbers[row]
-        if number != UNKNOWN and first.setdefault(number, place) != place:
-            yield first[number], place
+def _equal(values: Sequence[int] | Sequence[bytes], rows: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Each row that shares its value with an earlier one, with the first of them; ``UNKNOWN`` ones share nothing."""
+    first: dict[int | bytes, int] = {}
+    for row in rows:
+        value = values[row]
+        if value != UNKNOWN and first.setdefault(value, row) != row:
+            yield first[value], row

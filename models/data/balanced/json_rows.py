@@ -26,8 +26,8 @@ class JsonRow(NamedTuple):
 
     @property
     def place(self) -> str:
-        """File and line, for people."""
-        return f"{self.path.name}:{self.line}"
+        """The line, for people; what the file is called on this machine is no part of the data."""
+        return _place(self.line)
 
     def fault(self, problem: str) -> DataInvalid:
         """An error that names this line."""
@@ -76,7 +76,7 @@ def read_rows(path: Path, needed: Collection[str], max_chars: int) -> Iterator[J
         if line.content == b"":
             continue
         if line.content is None:
-            yield LeftOut(f"{path.name}:{line.number}", "line_too_long")
+            yield LeftOut(_place(line.number), "line_too_long")
             continue
         fields = read_object(line, expected)
         if isinstance(fields, Rejection):
@@ -84,6 +84,10 @@ def read_rows(path: Path, needed: Collection[str], max_chars: int) -> Iterator[J
         if missing := [field for field in needed if field not in fields]:
             raise DataInvalid(path, f"the row has no {', '.join(missing)}; expected {expected}", line=line.number)
         yield JsonRow(path, line.number, fields)
+
+
+def _place(line: int) -> str:
+    return f"line {line}"
 
 
 def data_file(path: Path, stem: str) -> Path:

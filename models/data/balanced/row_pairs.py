@@ -2,7 +2,8 @@
 
 A row begins at most ``pairs_per_sample`` pairs with others of the same match and split, in other files where there are
 any; each of its variants is one more pair with it. A triple is made of each pair: the row that does something else is
-the other side of the same fix where there is one (the hardest to tell), else one in the language of the positive.
+the other side of the same fix where there is one (the hardest to tell), else one in the language of the positive that
+is no near copy of either.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from models.data.balanced.likeness import Likeness
 from models.data.balanced.spool import UNKNOWN, Facts
 
 MAX_LOOKED_AT = 64
@@ -45,9 +47,11 @@ class Negatives:
         facts: Of all samples.
         rows: Row numbers of the split.
         seed: Decides which of many.
+        likeness: Which rows are too much alike, whatever their matches.
     """
 
-    def __init__(self, facts: Facts, rows: Sequence[int], seed: int) -> None:
+    def __init__(self, facts: Facts, rows: Sequence[int], seed: int, likeness: Likeness) -> None:
+        self._likeness = likeness
         self._facts, self._rows, self._seed = facts, rows, seed
         self._of_language: dict[int, list[int]] = {}
         sides: dict[int, list[int]] = {}
@@ -60,7 +64,8 @@ class Negatives:
     def other_side(self, row: int) -> int | None:
         """The other side of the same fix, unless it does the same."""
         sides = self._sides.get(self._facts.hints[row], ())
-        return next((other for other in sides if self._differ(row, other)), None)
+        same = self._likeness.do_the_same
+        return next((other for other in sides if other != row and not same(row, other)), None)
 
     def find(self, pair: RowPair) -> int | None:
         """A row that does something else than the pair; ``None`` where there is none."""
@@ -76,13 +81,17 @@ class Negatives:
         for number in range(MAX_DRAWN):
             digest = hashlib.sha256(f"{name}:{number}".encode()).digest()
             row = rows[int.from_bytes(digest[:8], "big") % len(rows)]
-            if self._differ(pair.anchor, row):
+            if self._differ(pair, row):
                 return row
-        return next((row for row in rows if self._differ(pair.anchor, row)), None)
+        return next((row for row in rows if self._differ(pair, row)), None)
 
-    def _differ(self, left: int, right: int) -> bool:
-        matches = self._facts.matches
-        return left != right and (matches[left] == UNKNOWN or matches[left] != matches[right])
+    def _differ(self, pair: RowPair, row: int) -> bool:
+        """Whether a row is none of the pair, and neither does the same as one nor is a near copy of it."""
+        alike = self._likeness
+        return not any(
+            row == other or alike.do_the_same(other, row) or alike.near_copies(other, row)
+            for other in {pair.anchor, pair.positive}
+        )
 
 
 def pairs_of(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import orjson
 
+from models.data.balanced.balancing import variants_over
 from models.data.balanced.choosing import ChosenRows
 from models.data.balanced.row_pairs import Negatives, RowPair, pairs_of
 from models.data.balanced.samples import CodeSample
@@ -58,9 +59,9 @@ class PairCounts(NamedTuple):
 
 
 def write_splits(
-    folder: Path, spool: Spool, chosen: ChosenRows, vary: Vary | None, context: JobContext
+    settings: BalanceSettings, folder: Path, spool: Spool, chosen: ChosenRows, vary: Vary | None, context: JobContext
 ) -> dict[int, tuple[str, ...]]:
-    """Write a file for each split; training rows are followed by their variants.
+    """Write a file for each split; training rows are followed by their variants, balanced where the rows are.
 
     Returns:
         Ids of the variants of each row that has any.
@@ -83,7 +84,37 @@ def write_splits(
                 if made:
                     variants[row] = tuple(variant.row_id for variant in made)
                 progress.step(1)
-    return variants
+    return _balanced_variants(settings, folder, spool.facts, chosen, variants) if chosen.balanced else variants
+
+
+def _balanced_variants(
+    settings: BalanceSettings,
+    folder: Path,
+    facts: Facts,
+    chosen: ChosenRows,
+    variants: Mapping[int, tuple[str, ...]],
+) -> dict[int, tuple[str, ...]]:
+    """Take variants of the larger label out of the file again: how many a function has is known once they are made."""
+    rows = chosen.rows["train"]
+    vulnerable, safe = ([row for row in rows if facts.labels[row] == label] for label in (1, 0))
+    assert settings.balance_ratio is not None
+    over = variants_over(variants, vulnerable, safe, settings.balance_ratio, settings.seed)
+    if over:
+        names = (name for row in rows for name in (facts.ids[row], *variants.get(row, ())))
+        _keep_lines(folder / SPLIT_FILES["train"], (name not in over for name in names))
+    left = {row: tuple(name for name in names if name not in over) for row, names in variants.items()}
+    return {row: names for row, names in left.items() if names}
+
+
+def _keep_lines(path: Path, is_kept: Iterator[bool]) -> None:
+    """Write a file again with some of its lines."""
+    temp_path = path.with_suffix(".temp")
+    try:
+        with path.open("rb") as lines, temp_path.open("wb") as file:
+            file.writelines(line for line, keep in zip(lines, is_kept, strict=True) if keep)
+        temp_path.replace(path)
+    except OSError as error:
+        raise StoreUnavailable(f"{temp_path}: {error.strerror}; make room and start again") from error
 
 
 def _row_values(facts: Facts, chosen: ChosenRows, row: int, sample: CodeSample, split: str) -> dict[str, Any]:
@@ -132,7 +163,7 @@ def write_pairs(
     progress = Progress(context, None, "pairs")
     with (folder / PAIRS_FILE).open("wb") as pairs, (folder / TRIPLES_FILE).open("wb") as triples:
         for split, rows in chosen.rows.items():
-            negatives = Negatives(facts, rows, settings.seed)
+            negatives = Negatives(facts, rows, settings.seed, chosen.likeness)
             found = pairs_of(facts, rows, variants, per_sample=settings.pairs_per_sample, seed=settings.seed)
             for number, pair in enumerate(found):
                 context.leave_if_asked(progress.done)

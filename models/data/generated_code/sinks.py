@@ -36,12 +36,18 @@ SINK_TASKS = (
     SinkTask("query", "users", "name"),
     SinkTask("query", "orders", "number"),
     SinkTask("query", "parts", "label"),
+    SinkTask("query", "invoices", "city"),
+    SinkTask("query", "sessions", "token"),
     SinkTask("command", "ping", "-c 1"),
     SinkTask("command", "gzip", "-k"),
     SinkTask("command", "convert", "-resize 64"),
+    SinkTask("command", "whois", "-h"),
+    SinkTask("command", "gpg", "--verify"),
     SinkTask("file", "reports", ".txt"),
     SinkTask("file", "avatars", ".png"),
     SinkTask("file", "themes", ".css"),
+    SinkTask("file", "backups", ".tar"),
+    SinkTask("file", "invitations", ".ics"),
 )
 
 _Pair = tuple[str, str]

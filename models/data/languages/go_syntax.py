@@ -5,7 +5,7 @@ from __future__ import annotations
 GO = """
 [(interpreted_string_literal) (raw_string_literal) (rune_literal)] @fixed
 (comment) @comment
-(identifier) @id
+[(field_identifier) (label_name)] @member
 (statement_list (_) @statement)
 [(function_declaration) (method_declaration) (func_literal)] @function
 [(block) (if_statement) (for_statement) (expression_switch_statement) (type_switch_statement) (select_statement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -10,14 +10,6 @@ from tree_sitter import Language, Parser
 
 from models.settings.languages import LanguageName
 
-GRAMMAR_MODULES: dict[LanguageName, str] = {
-    "c": "tree_sitter_c",
-    "cpp": "tree_sitter_cpp",
-    "python": "tree_sitter_python",
-    "java": "tree_sitter_java",
-    "javascript": "tree_sitter_javascript",
-    "go": "tree_sitter_go",
-}
 SUFFIXES: dict[str, LanguageName] = {
     **dict.fromkeys((".c", ".h"), "c"),
     **dict.fromkeys((".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".inl", ".ipp"), "cpp"),
@@ -42,7 +34,7 @@ NAMES: dict[str, LanguageName] = {
 @cache
 def grammar_of(language: LanguageName) -> Language:
     """The grammar; loaded once in a process."""
-    return Language(importlib.import_module(GRAMMAR_MODULES[language]).language())
+    return Language(_LOADERS[language]())
 
 
 @cache
@@ -58,3 +50,50 @@ def language_of_file(name: str) -> LanguageName | None:
         name: Its name or path.
     """
     return SUFFIXES.get(PurePosixPath(name).suffix.lower())
+
+
+def _c() -> object:
+    import tree_sitter_c
+
+    return tree_sitter_c.language()
+
+
+def _cpp() -> object:
+    import tree_sitter_cpp
+
+    return tree_sitter_cpp.language()
+
+
+def _python() -> object:
+    import tree_sitter_python
+
+    return tree_sitter_python.language()
+
+
+def _java() -> object:
+    import tree_sitter_java
+
+    return tree_sitter_java.language()
+
+
+def _javascript() -> object:
+    import tree_sitter_javascript
+
+    return tree_sitter_javascript.language()
+
+
+def _go() -> object:
+    import tree_sitter_go
+
+    return tree_sitter_go.language()
+
+
+# Imports that can be read off the text: a build is named by the versions of what its modules import.
+_LOADERS: dict[LanguageName, Callable[[], object]] = {
+    "c": _c,
+    "cpp": _cpp,
+    "python": _python,
+    "java": _java,
+    "javascript": _javascript,
+    "go": _go,
+}

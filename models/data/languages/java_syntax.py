@@ -1,11 +1,13 @@
-"""The query over Java; what its captures mean: ``syntax``."""
+"""The query over Java; what its captures mean: ``syntax``.
+
+Frameworks read the names of parameters that have an annotation, of methods with one, and of methods without a body.
+"""
 
 from __future__ import annotations
 
 JAVA = """
 [(string_literal) (character_literal)] @fixed
 [(line_comment) (block_comment)] @comment
-(identifier) @id
 (block (_) @statement)
 (constructor_body (_) @statement)
 [(method_declaration) (constructor_declaration) (compact_constructor_declaration) (lambda_expression)] @function
@@ -27,6 +29,13 @@ JAVA = """
 (inferred_parameters (identifier) @declared)
 (lambda_expression parameters: (identifier) @declared)
 (record_declaration parameters: (formal_parameters (formal_parameter name: (identifier) @unclear)))
+(formal_parameter (modifiers [(annotation) (marker_annotation)]) name: (identifier) @unclear)
+(method_declaration (modifiers [(annotation) (marker_annotation)])
+    parameters: (formal_parameters (formal_parameter name: (identifier) @unclear)))
+(constructor_declaration (modifiers [(annotation) (marker_annotation)])
+    parameters: (formal_parameters (formal_parameter name: (identifier) @unclear)))
+(method_declaration parameters: (formal_parameters (formal_parameter name: (identifier) @unclear)) !body)
+[(class_body) (enum_body) (interface_body)] @members
 (field_declaration declarator: (variable_declarator name: (identifier) @unclear))
 (constant_declaration declarator: (variable_declarator name: (identifier) @unclear))
 (instanceof_expression name: (identifier) @unclear)
@@ -47,6 +56,10 @@ JAVA = """
 (binary_expression
     left: [(identifier) (decimal_integer_literal) (hex_integer_literal)]
     right: [(identifier) (decimal_integer_literal) (hex_integer_literal)]) @operation
+(local_variable_declaration type: [(integral_type) (floating_point_type) (boolean_type)]
+    declarator: (variable_declarator . name: (identifier) @primitive !dimensions))
+(formal_parameter type: [(integral_type) (floating_point_type) (boolean_type)] name: (identifier) @primitive
+    !dimensions)
 (block (local_variable_declaration . type: (_) . declarator: (variable_declarator . name: (identifier) .
     value: [(decimal_integer_literal) (decimal_floating_point_literal) (string_literal) (character_literal) (true)
         (false) (null_literal)] .) .) @constant)

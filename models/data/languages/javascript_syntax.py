@@ -8,12 +8,13 @@ from __future__ import annotations
 JAVASCRIPT = """
 [(string) (template_string) (regex) (jsx_element) (jsx_self_closing_element) (hash_bang_line)] @fixed
 [(comment) (html_comment)] @comment
-(identifier) @id
+[(property_identifier) (private_property_identifier) (statement_identifier)] @member
 (statement_block (_) @statement)
 [(function_declaration) (function_expression) (arrow_function) (method_definition) (generator_function)
     (generator_function_declaration)] @function
 [(statement_block) (for_statement) (for_in_statement) (catch_clause) (switch_body)] @scope
 (with_statement) @dynamic
+(formal_parameters) @parameters
 (formal_parameters (identifier) @declared)
 (formal_parameters (assignment_pattern left: (identifier) @declared))
 (formal_parameters (rest_pattern (identifier) @declared))

@@ -1,7 +1,7 @@
 """The query over Python; what its captures mean: ``syntax``.
 
-Parameters with a default and those behind ``*`` are called by name from anywhere, those of a decorated function or of
-a test by a framework: none of them is ours to rename.
+Any caller may name a parameter, here or elsewhere (``area(width=1)``, ``area(**sizes)``), and frameworks read the names
+of lambdas' too: none of them is ours to rename.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 PYTHON = """
 (string) @fixed
 (comment) @comment
-(identifier) @id
 (block (_) @statement)
 [(function_definition) (lambda)] @function
 [(list_comprehension) (set_comprehension) (dictionary_comprehension) (generator_expression)] @scope
@@ -30,19 +29,13 @@ PYTHON = """
 (for_in_clause left: (identifier) @declared)
 (for_in_clause left: [(pattern_list (identifier) @declared) (tuple_pattern (identifier) @declared)])
 (as_pattern_target (identifier) @declared)
-(parameters (identifier) @declared)
-(parameters (typed_parameter . (identifier) @declared))
-(parameters (list_splat_pattern (identifier) @declared))
-(parameters (dictionary_splat_pattern (identifier) @declared))
-(lambda_parameters (identifier) @declared)
+(parameters [(identifier) @unclear (tuple_pattern (identifier) @unclear)])
+(lambda_parameters [(identifier) @unclear (tuple_pattern (identifier) @unclear)])
+(typed_parameter (identifier) @unclear)
 (default_parameter name: (identifier) @unclear)
 (typed_default_parameter name: (identifier) @unclear)
-(parameters [(keyword_separator) (list_splat_pattern) (typed_parameter (list_splat_pattern))] (identifier) @unclear)
-(parameters [(keyword_separator) (list_splat_pattern) (typed_parameter (list_splat_pattern))]
-    (typed_parameter . (identifier) @unclear))
-(decorated_definition definition: (function_definition parameters: (parameters (identifier) @unclear)))
-(decorated_definition definition: (function_definition parameters: (parameters
-    (typed_parameter . (identifier) @unclear))))
+(list_splat_pattern (identifier) @unclear)
+(dictionary_splat_pattern (identifier) @unclear)
 (named_expression name: (identifier) @unclear)
 (dotted_name (identifier) @unclear)
 (aliased_import alias: (identifier) @unclear)
@@ -57,8 +50,3 @@ PYTHON = """
 (function_definition body: (block (expression_statement . (assignment left: (identifier) !type
     right: [(integer) (float) (true) (false) (none)]) .) @constant))
 """
-
-TESTS = """
-((function_definition name: (identifier) @test parameters: (parameters (identifier) @unclear)) (#match? @test "^test"))
-"""
-"""Parameters of functions that are called like tests."""

@@ -4,12 +4,14 @@ One query per language, so that a tree is searched once. Its captures:
 
 - ``fixed``: strings, characters, templates and the like: their bytes never change, and neither do names inside;
 - ``comment``; ``statement``: of a block, where a comment may stand above;
-- ``id``: names; ``member``: those of them that are looked up in something else than the scopes around;
+- ``member``: names that are looked up in something else than the scopes around;
 - ``declared``: by a local declaration or a parameter; ``hoisted``: for the whole function around, not the block;
 - ``unclear``: these names mean something else too in the function around; ``never``: in the whole text;
 - ``function``, ``scope``, ``class``: nodes that names are declared in; ``declaration``: its names hold behind it;
   ``hole``: belongs to the scope outside the one that it stands in;
 - ``operation``: two names or numbers that an operator joins; ``primitive``: declared with a type of the language;
+- ``members``: bodies of classes, where inherited names hold; ``parameters``: lists that a framework may read;
+- ``dynamic``: in it a program reads names by their text;
 - ``constant``: a declaration of one name by a constant, which does not depend on its neighbours.
 """
 
@@ -24,7 +26,7 @@ from models.data.languages.go_syntax import GO
 from models.data.languages.grammars import grammar_of
 from models.data.languages.java_syntax import JAVA
 from models.data.languages.javascript_syntax import JAVASCRIPT
-from models.data.languages.python_syntax import PYTHON, TESTS
+from models.data.languages.python_syntax import PYTHON
 from models.settings.languages import LanguageName
 
 WITH_DIRECTIVES: frozenset[LanguageName] = frozenset(["c", "cpp"])
@@ -33,7 +35,7 @@ WITH_DIRECTIVES: frozenset[LanguageName] = frozenset(["c", "cpp"])
 _C = """
 [(string_literal) (char_literal) (system_lib_string)] @fixed
 (comment) @comment
-(identifier) @id
+[(field_identifier) (statement_identifier)] @member
 (compound_statement (_) @statement)
 (function_definition) @function
 [(compound_statement) (for_statement)] @scope
@@ -54,6 +56,7 @@ _C = """
 (enumerator name: (identifier) @unclear)
 (field_declaration declarator: (field_identifier) @unclear)
 (type_identifier) @unclear
+(field_declaration_list) @members
 (gnu_asm_input_operand symbol: (identifier) @unclear)
 (gnu_asm_output_operand symbol: (identifier) @unclear)
 (binary_expression left: [(identifier) (number_literal)] right: [(identifier) (number_literal)]) @operation
@@ -82,13 +85,14 @@ _CPP = """
 
 
 class Operators(NamedTuple):
-    """Operators whose operands may change places.
+    """Operators whose operands may change places; never ``&&`` and ``||``, which guard the second by the first.
 
     Args:
         free: Between names and whole numbers.
         with_number: Where one operand is a whole number.
-        only_primitive: Whether names must have been declared with a type of the language, as others redefine operators.
-        only_local: Whether names must have been declared in the text, as others may be macros.
+        only_primitive: Whether names must have been declared with a type of the language: others redefine operators,
+            may be null, or are macros.
+        only_local: Whether names must have been declared in the text, as reading others may do anything.
     """
 
     free: frozenset[bytes]
@@ -98,17 +102,18 @@ class Operators(NamedTuple):
 
 
 _BITS_AND_EQUALITY = frozenset([b"*", b"&", b"|", b"^", b"==", b"!="])
-_BOOLEAN = frozenset([b"&&", b"||"])
 COMMUTATIVE: dict[LanguageName, Operators] = {
-    "c": Operators(_BITS_AND_EQUALITY | _BOOLEAN | {b"+"}, only_local=True),
-    "cpp": Operators(_BITS_AND_EQUALITY | _BOOLEAN | {b"+"}, only_primitive=True, only_local=True),
+    "c": Operators(_BITS_AND_EQUALITY | {b"+"}, only_primitive=True, only_local=True),
+    "cpp": Operators(_BITS_AND_EQUALITY | {b"+"}, only_primitive=True, only_local=True),
     # Python asks the left operand first; that of a whole number knows whole numbers only, and leaves the rest to the
     # other one, whose own == may be anything.
     "python": Operators(frozenset(), frozenset([b"==", b"!="])),
-    "java": Operators(_BITS_AND_EQUALITY | _BOOLEAN),
+    "java": Operators(_BITS_AND_EQUALITY, only_primitive=True, only_local=True),
     # valueOf may do anything: at most one operand may have one.
-    "javascript": Operators(frozenset([b"==", b"!=", b"===", b"!=="]), frozenset([b"*", b"&", b"|", b"^"])),
-    "go": Operators(_BITS_AND_EQUALITY | _BOOLEAN, frozenset([b"+"])),
+    "javascript": Operators(
+        frozenset([b"==", b"!=", b"===", b"!=="]), frozenset([b"*", b"&", b"|", b"^"]), only_local=True
+    ),
+    "go": Operators(_BITS_AND_EQUALITY, frozenset([b"+"])),  # no type redefines them, and reading a name does nothing
 }
 
 _TYPES = "[(primitive_type) (sized_type_specifier){more}]"
@@ -133,8 +138,8 @@ UNITS: dict[LanguageName, str] = {
 
 KEPT_NAMES: dict[LanguageName, frozenset[bytes]] = {
     "c": frozenset(),
-    "cpp": frozenset(),
-    "java": frozenset(),
+    "cpp": frozenset(b"final import module override".split()),
+    "java": frozenset(b"permits record sealed var when yield".split()),
     "python": frozenset(
         b"""
 self cls _ match case type abs aiter all anext any apply ascii basestring bin bool breakpoint buffer bytearray bytes
@@ -147,9 +152,9 @@ reload repr reversed round set setattr slice sorted staticmethod str sum super t
     ),
     "javascript": frozenset(
         b"""
-arguments async await console document eval exports get globalThis let module of process require self set static this
-undefined window yield Array Boolean Date Error Function Infinity JSON Map Math NaN Number Object Promise Proxy Reflect
-RegExp Set String Symbol WeakMap WeakSet
+accessor arguments as async await console document eval exports from get globalThis meta target let module of process
+require self set static this undefined window yield Array Boolean Date Error Function Infinity JSON Map Math NaN
+Number Object Promise Proxy Reflect RegExp Set String Symbol WeakMap WeakSet
 """.split()
     ),
     "go": frozenset(
@@ -166,11 +171,13 @@ DYNAMIC_NAMES: dict[LanguageName, frozenset[bytes]] = {
     "c": frozenset(),
     "cpp": frozenset(),
     "java": frozenset(),
-    "python": frozenset([b"eval", b"exec", b"execfile", b"locals", b"vars", b"globals", b"dir", b"_getframe"]),
+    "python": frozenset(
+        b"eval exec execfile locals vars globals dir inspect currentframe f_locals _getframe co_varnames".split()
+    ),
     "javascript": frozenset([b"eval"]),
     "go": frozenset(),
 }
-"""With these a program reads its own names: nothing in the text is renamed."""
+"""With these a program reads its own names, and those of its callers: nothing in the text is renamed."""
 
 COMMENT_FORMS: dict[LanguageName, tuple[bytes, bytes]] = {
     "c": (b"/* ", b" */"),
@@ -193,9 +200,3 @@ def query_of(language: LanguageName) -> Query:
 def unit_query_of(language: LanguageName) -> Query:
     """The query for functions that stand beside each other."""
     return Query(grammar_of(language), UNITS[language])
-
-
-@cache
-def test_query() -> Query:
-    """The query for parameters of Python's tests."""
-    return Query(grammar_of("python"), TESTS)

@@ -40,6 +40,8 @@ EXPECTED = (
     "expected a folder whose sub-folders are repositories, or a repository with source files at its top; "
     "links and hidden folders are not followed"
 )
+ROOT = "."
+"""Name of a repository that is the root itself: what its folder is called on this machine says nothing."""
 MAX_LINE_BYTES = 500
 """JavaScript with longer lines in the mean was made by a program."""
 VENDORED_FOLDERS = frozenset(
@@ -53,7 +55,7 @@ class SourceFile(NamedTuple):
     """A source file of a repository.
 
     Args:
-        repository: Name of the repository: the folder's below the root, or the root's.
+        repository: Name of the repository's folder below the root; ``ROOT`` where the root is the repository.
         file: Relative to the root, with slashes; text that any JSON can hold.
         path: Where it lies.
         language: By its name; a header is C++ where the grammar of C++ reads it better.
@@ -107,7 +109,7 @@ def walk_repositories(
         names = ", ".join(_shown(entry.name) for entry in entries[:5])
         raise DataInvalid(root, f"{EXPECTED}; found {names or 'nothing'}")
     reading = _Reading(root, frozenset(languages), max_file_bytes)
-    return _read_below(root, _shown(root.resolve().name), reading) if is_one else _read_all(root, reading)
+    return _read_below(root, ROOT, reading) if is_one else _read_all(root, reading)
 
 
 class _Reading(NamedTuple):

@@ -1,17 +1,26 @@
 """Code without comments and blank lines: what it does, without what was said about it.
 
-Tools sign what they write ("start of generated patch"), and people explain it; either tells who made a patch.
+Tools sign what they write ("start of generated patch"), and people explain it; either tells who made a patch. Where a
+comment ends is for a grammar to say: a regular expression of JavaScript may hold what begins one elsewhere.
 """
 
 from __future__ import annotations
 
-import re
+from functools import cache
 
+from tree_sitter import Query, QueryCursor
+
+from models.data.languages.grammars import grammar_of, parser_of
 from models.settings.languages import LanguageName
 
-_STRINGS = r'"""(?:\\.|[^\\])*?"""' + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'"
-_IN_BRACES = re.compile(rf"(?P<kept>{_STRINGS}|`(?:\\.|[^`\\])*`)|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
-_IN_PYTHON = re.compile(rf"(?P<kept>'''(?:\\.|[^\\])*?'''|{_STRINGS})|\#[^\n]*", re.DOTALL)
+_MACROS = "[(comment) (preproc_arg)] @comment"
+_COMMENTS: dict[LanguageName, str] = {
+    "c": _MACROS,
+    "cpp": _MACROS,
+    "java": "[(line_comment) (block_comment)] @comment",
+    "javascript": "[(comment) (html_comment)] @comment",
+}
+_COMMENT = "(comment) @comment"
 
 
 def bare_code(code: str, language: LanguageName | None) -> str:
@@ -19,8 +28,25 @@ def bare_code(code: str, language: LanguageName | None) -> str:
 
     Args:
         code: Parsing or not.
-        language: Whose comments they are; ``None``: those of C, as most languages have them.
+        language: Whose grammar says what a comment is; ``None``: nobody's, and comments stay.
     """
-    pattern = _IN_PYTHON if language == "python" else _IN_BRACES
-    kept = pattern.sub(lambda found: found["kept"] or " ", code)
+    kept = code if language is None else _without_comments(code.encode(), language).decode()
     return "\n".join(line.rstrip() for line in kept.split("\n") if line.strip())
+
+
+def _without_comments(content: bytes, language: LanguageName) -> bytes:
+    """A space for each comment: what stood on its two sides does not grow together."""
+    tree = parser_of(language).parse(content)
+    found = QueryCursor(_query_of(language)).captures(tree.root_node).get("comment", [])
+    kept, end = b"", 0
+    for first, last, kind in sorted((node.start_byte, node.end_byte, node.type) for node in found):
+        # The grammar does not look into macros: their text is read again.
+        instead = _without_comments(content[first:last], language) if kind == "preproc_arg" else b" "
+        kept += content[end:first] + instead
+        end = last
+    return kept + content[end:]
+
+
+@cache
+def _query_of(language: LanguageName) -> Query:
+    return Query(grammar_of(language), _COMMENTS.get(language, _COMMENT))

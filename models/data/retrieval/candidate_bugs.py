@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from models.data.languages.detection import guess_language
 from models.data.languages.grammars import parser_of
 from models.data.retrieval.bare_code import bare_code
 from models.data.retrieval.candidate_lists import CandidateList
@@ -18,9 +19,6 @@ from models.data.retrieval.edit_features import SIZE_FEATURE, edit_features, siz
 from models.data.retrieval.line_edits import blocks_of, edit_text
 from models.data.retrieval.patch_rows import Patch
 from models.settings.languages import LanguageName
-
-GUESSED_LANGUAGES: tuple[LanguageName, ...] = ("java", "c", "cpp", "python", "javascript", "go")
-"""In the order in which they are tried."""
 
 
 class Edit(NamedTuple):
@@ -111,7 +109,7 @@ class GroupedEdits(NamedTuple):
 
 def edit_of(patch: Patch) -> Edit:
     """What a patch does to the code."""
-    language = guess_language(patch.before)
+    language = readable_language(patch.before)
     return Edit(
         project=patch.project,
         bug=patch.bug,
@@ -170,9 +168,10 @@ def bug_of(name: str, edits: Sequence[Edit], context_lines: int) -> Bug:
     return Bug(name, edits[0].project, tuple(ranked))
 
 
-def guess_language(code: str) -> LanguageName | None:
-    """The first language that reads the code without an error; ``None`` where there is none."""
-    return next((language for language in GUESSED_LANGUAGES if not has_error(code, language)), None)
+def readable_language(code: str) -> LanguageName | None:
+    """The language of the code, where its grammar reads it without an error; else ``None``."""
+    language = guess_language(code)
+    return None if has_error(code, language) else language
 
 
 def has_error(code: str, language: LanguageName) -> bool:

@@ -19,6 +19,7 @@ from models.data.retrieval.candidate_bugs import Bug, Edit, GroupedEdits, bug_of
 from models.data.retrieval.candidate_lists import list_line
 from models.data.retrieval.edit_features import FEATURES, SIZE_FEATURE
 from models.data.retrieval.left_out_projects import Division, counts_of, leave_out, projects_of
+from models.data.retrieval.lists_origin import LEARNT_FLAG, METADATA_FILE
 from models.data.retrieval.patch_rows import PatchFile, read_patches
 from models.data.retrieval.text_records import (
     TRIMMING_NAME,
@@ -35,7 +36,6 @@ from models.evaluation.result_files import write_document
 from models.jobs.contract import JobContext, JobResult
 from models.settings.retrieval import CandidatesSettings
 
-METADATA_FILE = "candidates_metadata.json"
 PROJECTS_FOLDER = "projects"
 TEXTS_NAME = "texts"
 TEMP_FOLDER = ".candidates"
@@ -43,6 +43,7 @@ QUICK_TEST_BUGS = 100
 TEXTS_AT_ONCE = 64
 SPLIT_NAME = "candidates"
 """Split of all texts: what a text is for differs with the project that is left out, and is in the lists."""
+LEARNT_FROM = "the edits of all projects, the left-out one's too; no label was read"
 LIST_FILES = ("train.jsonl", "valid.jsonl", "held_out.jsonl")
 
 
@@ -178,7 +179,6 @@ def _write_lists(divisions: Mapping[str, Division], temp_path: Path) -> list[str
 
 
 def _described(settings: CandidatesSettings, tokenizer: SafeTokenizer, found: _Found) -> dict[str, Any]:
-    learnt = "the edits of all projects, the left-out one's too; no label was read"
     return {
         "features": FEATURES,
         "size_feature": tuple(FEATURES)[SIZE_FEATURE],
@@ -193,13 +193,16 @@ def _described(settings: CandidatesSettings, tokenizer: SafeTokenizer, found: _F
                 "valid": counts_of(division.valid),
                 "held_out": counts_of(division.held_out),
                 "num_copies_of_held_out": division.num_copies,
+                "num_copies_of_valid": division.num_copies_of_valid,
             }
             for project, division in found.divisions.items()
         },
         "tokenizer": {
             **describe_tokenizer(settings, tokenizer),
-            **({} if settings.tokenizer else {"name": "trained on the edits", "learnt_from": learnt}),
+            **({} if settings.tokenizer else {"name": "trained on the edits", "learnt_from": LEARNT_FROM}),
         },
+        LEARNT_FLAG: settings.tokenizer is None,
+        "num_unread": sum(not candidate.language for bug in found.bugs for candidate in bug.candidates),
         "context_lines": settings.context_lines,
         "max_seq_len": settings.max_seq_len,
         "trimming": TRIMMING_NAME,
@@ -215,9 +218,15 @@ def _warnings(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count} patches passed over: {reason}"
     if count := metadata["num_dropped"].get("contradicted"):
         yield f"{count} patches dropped: the same result is called correct and wrong"
+    if metadata[LEARNT_FLAG]:
+        yield f"the tokenizer was learnt from {LEARNT_FROM}; give a tokenizer to judge projects it never saw"
+    if count := metadata["num_unread"]:
+        yield f"{count} patches are of code that no grammar reads: their comments stay, and may say who made them"
     for project, division in metadata["projects"].items():
         if count := division["num_copies_of_held_out"]:
             yield f"{count} patches of other projects read exactly as patches of {project} and do not teach about it"
+        if count := division["num_copies_of_valid"]:
+            yield f"{count} patches that read exactly as one that chooses the epoch do not teach about {project}"
         if not division["held_out"]["num_mixed"]:
             yield f"{project} has no bug with both correct and wrong patches: nothing can be judged on it"
 
@@ -226,7 +235,7 @@ def _small_numbers(metadata: Mapping[str, Any]) -> dict[str, Any]:
     names = ("num_patches", "num_rejected", "num_dropped", "num_bugs", "num_mixed", "num_one_label", "num_candidates")
     mixed = {project: division["held_out"]["num_mixed"] for project, division in metadata["projects"].items()}
     return {
-        **{name: metadata[name] for name in (*names, "num_correct", "quick_test")},
+        **{name: metadata[name] for name in (*names, "num_correct", "num_unread", LEARNT_FLAG, "quick_test")},
         "num_features": len(metadata["features"]),
         "share_cut": metadata["texts"]["share_cut"],
         "num_mixed_of_project": mixed,

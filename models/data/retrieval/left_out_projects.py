@@ -18,17 +18,20 @@ class Division(NamedTuple):
     """Bugs by what they are for.
 
     Args:
-        train: To learn from; bugs with one label are all here.
+        train: To learn from; bugs with one label are all here, without candidates that read as one that chooses.
         valid: To choose the epoch by; each has both labels.
         held_out: Those of the project that is left out, whole.
         num_copies: Candidates of other projects that were left out, for their edit reads exactly as one that is held
             out.
+        num_copies_of_valid: Candidates that were left out of ``train``, for their edit reads exactly as one of
+            ``valid``.
     """
 
     train: list[Bug]
     valid: list[Bug]
     held_out: list[Bug]
     num_copies: int
+    num_copies_of_valid: int
 
 
 def projects_of(bugs: Sequence[Bug], path: Path) -> list[str]:
@@ -61,13 +64,7 @@ def leave_out(bugs: Sequence[Bug], project: str, *, valid_share: float, seed: in
         DataInvalid: The other projects have too few bugs with both labels. Not retried.
     """
     held_out = [bug for bug in bugs if bug.project == project]
-    held_texts = {candidate.text for bug in held_out for candidate in bug.candidates}
-    others, num_copies = [], 0
-    for bug in bugs:
-        if bug.project != project:
-            kept = tuple(candidate for candidate in bug.candidates if candidate.text not in held_texts)
-            num_copies += len(bug.candidates) - len(kept)
-            others += [bug._replace(candidates=kept)] if kept else []
+    others, num_copies = _without_copies([bug for bug in bugs if bug.project != project], held_out)
     mixed = sorted((bug for bug in others if bug.is_mixed), key=lambda bug: _drawn(seed, bug.name))
     if len(mixed) < MIN_MIXED:
         raise DataInvalid(
@@ -77,12 +74,27 @@ def leave_out(bugs: Sequence[Bug], project: str, *, valid_share: float, seed: in
         )
     num_valid = min(max(1, round(valid_share * len(mixed))), len(mixed) - 1)
     chosen = {bug.name for bug in mixed[:num_valid]}
-    return Division(
-        train=[bug for bug in others if bug.name not in chosen],
-        valid=[bug for bug in others if bug.name in chosen],
-        held_out=held_out,
-        num_copies=num_copies,
-    )
+    valid = [bug for bug in others if bug.name in chosen]
+    train, num_copies_of_valid = _without_copies([bug for bug in others if bug.name not in chosen], valid)
+    if not any(bug.is_mixed for bug in train):
+        raise DataInvalid(
+            path,
+            f"leaving {project} out leaves no bug with both labels to learn from: {num_copies_of_valid} edits read as "
+            "those that choose the epoch. Give patches of more bugs",
+        )
+    return Division(train, valid, held_out, num_copies, num_copies_of_valid)
+
+
+def _without_copies(bugs: Sequence[Bug], of: Sequence[Bug]) -> tuple[list[Bug], int]:
+    """Bugs without the candidates whose edit reads exactly as one of ``of``, and how many these were."""
+    texts = {candidate.text for bug in of for candidate in bug.candidates}
+    kept = [bug._replace(candidates=tuple(each for each in bug.candidates if each.text not in texts)) for bug in bugs]
+    num_copies = sum(map(_size, bugs)) - sum(map(_size, kept))
+    return [bug for bug in kept if bug.candidates], num_copies
+
+
+def _size(bug: Bug) -> int:
+    return len(bug.candidates)
 
 
 def _drawn(seed: int, name: str) -> str:

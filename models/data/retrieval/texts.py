@@ -9,38 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from models.data.record_tokenizer import RecordTokenizer
+from models.data.retrieval.text_facts import TextFacts, read_facts
 from models.data.token_batches import Reading, TokenBatch
 from models.data.token_records import TokenRecords, open_token_records
 from models.errors import DataInvalid
 
 Ints = npt.NDArray[np.int64]
-
-
-class TextFacts(NamedTuple):
-    """What is known of a text.
-
-    Args:
-        text_id: Unique in its file.
-        match: What it does the same as; texts that share it are never each other's negatives.
-        group: What must not be separated from it.
-        language: It is written in.
-        split: train, valid, test or candidates.
-        project: Repository or project; empty where unknown.
-    """
-
-    text_id: str
-    match: str
-    group: str
-    language: str
-    split: str
-    project: str
 
 
 class Texts:
@@ -134,32 +113,3 @@ class Texts:
     def cost(self, rows: Ints) -> int:
         """Padded tokens of a batch of ``rows``."""
         return len(rows) * int(self.lengths[rows].max(initial=0))
-
-
-def read_facts(path: Path) -> list[TextFacts]:
-    """What is known of each text of a file, in its order.
-
-    Raises:
-        DataInvalid: A line is no text of a pairs or candidates run. Not retried.
-    """
-    facts = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                record = orjson.loads(line)
-                known = record["metadata"]
-                fact = TextFacts(
-                    text_id=record["id"],
-                    match=known["match"],
-                    group=known["group"],
-                    language=record["language"],
-                    split=known["split"],
-                    project=known["project"],
-                )
-            except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-                problem = f"no text of a pairs or candidates run ({type(error).__name__}: {error}); make it by one"
-                raise DataInvalid(path, problem, line=number) from None
-            if not all(isinstance(value, str) for value in fact):
-                raise DataInvalid(path, "id, match, group, language, split or project is no text", line=number)
-            facts.append(fact)
-    return facts

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from models.data.c_drawing import Draw
 from models.data.languages.syntax import COMMENT_FORMS
+from models.data.transforms.choices import Choices
 from models.data.transforms.edits import Changes, Edit
 from models.data.transforms.places import MASK, Places
 
@@ -35,11 +35,15 @@ PHRASES: tuple[bytes, ...] = (
 )
 """They hint at nothing a model should learn."""
 _READ_BY_TOOLS = re.compile(
-    rb"^#!|coding[:=]|^#\s*(?:type|pylint|pyright|mypy|ruff|isort|fmt|yapf|flake8|distutils|cython|%%|pragma)\b|\bnoqa\b"
-    rb"|\bpragma\b|^//go:|^//\s*\+build|^//(?:export|extern|line|nolint)\b|^//\s*(?:Unordered o|O)utput:|DO NOT EDIT"
-    rb"|^//#|^/\*!|[@#]__|@(?:ts-|flow|jsx|preserve|cc_on|license|formatter)|\b(?:es|js|ts)lint\b|eslint|prettier"
-    rb"|istanbul|\bc8\b|webpack|sourceMapping|\bglobals?\b|NOLINT|NOSONAR|clang-|coverity|lint\b|fall.?s?.?thr|\bIWYU\b"
-    rb"|CHECKSTYLE|noinspection|licen[sc]e|copyright|\(c\)|SPDX|^<!--|^-->|\\\s*$",
+    rb"^#!|coding[:=]|^#\s*(?:isort|yapf|flake8|distutils|cython|%%)\b|\bno(?:qa|sec|semgrep|lint\w*|pep8|pmd|sonar)\b"
+    rb"|\b(?:type|fmt|go|mypy|pyre|pytype|pyright|ty|black|autopep8|doctest|vim?|ex|c|ruff):|pylint|pragma|pyflakes"
+    rb"|lgtm|semgrep|codeql|sonar|coverity|\bcov-|bandit|gosec|snyk|deepcode|skipcq|checkov|gitleaks|secret|findbugs"
+    rb"|spotbugs|cppcheck|\bpvs|-v\d{3}|parasoft|polyspace|misra|_excl|\$non-nls|suppress|@\w*formatter|indent-o"
+    rb"|^//go:|^//\s*\+|\+build|^//(?:export|extern|line)\b|^//\s*(?:Unordered o|O)utput:|DO NOT EDIT|^(?://|/\*)[#!@]"
+    rb"|[@#]__|@(?:ts-|flow|jsx|preserve|cc_on|license|type|param|return|vite|jest)|\$Flow|\b(?:es|js|ts|jsc)(?:lint|s)\b"
+    rb"|eslint|jshint|prettier|biome|deno-|istanbul|\b[cv]8\b|webpack|sourceMapping|\bglobals?\b|clang-|lint\b|uncrustify"
+    rb"|fall.?s?.?thr|not.?reached|argsused|\bIWYU\b|CHECKSTYLE|noinspection|spotless|-\*-|\w[:-](?:ignore|disable|skip|off)"
+    rb"|licen[sc]e|copyright|\(c\)|SPDX|^<!--|^-->|\\\s*$",
     re.IGNORECASE,
 )
 _BLANKS = b" \t"
@@ -69,17 +73,15 @@ def changed_comments(places: Places, seed: int, probability: float) -> Changes:
     """
     if places.has_odd_lines:
         return Changes()
-    draw = places.draw(NAME, seed)
-    return Changes([*_removed(places, draw, probability), *_inserted(places, draw, probability)])
+    choices = places.choices(NAME, seed)
+    return Changes([*_removed(places, choices, probability), *_inserted(places, choices, probability)])
 
 
-def _removed(places: Places, draw: Draw, probability: float) -> Iterator[Edit]:
+def _removed(places: Places, choices: Choices, probability: float) -> Iterator[Edit]:
     content = places.content
     if places.language == "go" and b'"C"' in content:
         return  # a comment may be a program in C
-    for first, last in places.comments:
-        if not draw.chance(probability):
-            continue
+    for first, last in choices.some(places.comments, probability):
         comment = content[first:last].rstrip(b"\r\n")
         last = first + len(comment)
         if _READ_BY_TOOLS.search(comment):
@@ -108,14 +110,16 @@ def _line_before(content: bytes, line_first: int) -> int:
     return max(0, line_first - 1)
 
 
-def _inserted(places: Places, draw: Draw, probability: float) -> Iterator[Edit]:
+def _inserted(places: Places, choices: Choices, probability: float) -> Iterator[Edit]:
     content = places.content
     before, behind = COMMENT_FORMS[places.language]
-    for first in sorted(places.firsts("statement")):
-        if not draw.chance(probability) or places.masked[first] == MASK:
+    for first in choices.some(sorted(places.firsts("statement")), probability):
+        if places.masked[first] == MASK:
             continue
         line_first = content.rfind(b"\n", 0, first) + 1
         indent = content[line_first:first]
-        if line_first and not indent.strip(_BLANKS) and not places.continues(line_first):
-            comment = before + draw.pick(PHRASES) + behind
+        if not line_first or indent.strip(_BLANKS) or places.continues(line_first):
+            continue
+        if not places.is_fixed_above(line_first):  # what is there may be for the line below
+            comment = before + choices.pick(PHRASES) + behind
             yield first, first, comment + places.newline + indent, 1

@@ -15,8 +15,13 @@ from models.data.transforms.places import MASK, Places, Range
 
 NAME = "shuffle_tokens_local"
 _WHOLE_NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*")
-_NAME = re.compile(rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*")
-_NAME_OF_CONSTANT = re.compile(rb"([A-Za-z_$\x80-\xff][\w$\x80-\xff]*)\s*:?=")
+_OPERATION = re.compile(rb"([\w$\x80-\xff]+)\s*([*&|^=!+]+)\s*([\w$\x80-\xff]+)")
+"""Two plain operands; a number with a fraction has a dot."""
+_CONSTANT = re.compile(
+    rb"""[^=,()]*?([A-Za-z_$\x80-\xff][\w$\x80-\xff]*)\s*:?=\s*"""
+    rb"""(?:[0-9.][\w.]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|true|false|null|True|False|None)\s*;?"""
+)
+"""The query may give more: it tells what a declaration begins like before it has seen all of it."""
 
 
 def shuffled_locally(places: Places, seed: int, probability: float) -> Changes:
@@ -29,33 +34,29 @@ def shuffled_locally(places: Places, seed: int, probability: float) -> Changes:
     """
     if not places.has("operation") and not places.has("constant"):
         return Changes()
-    draw = places.draw(NAME, seed)
+    choices = places.choices(NAME, seed)
     operators = COMMUTATIVE[places.language]
     swaps = []
-    for operation in places.nodes("operation"):
-        if draw.chance(probability):
-            left, right = operation.children[0], operation.children[-1]
-            swap = Swap(left.start_byte, left.end_byte, right.start_byte, right.end_byte)
-            if _commutes(places, operators, swap):
-                swaps.append(swap)
+    for begin, end in choices.some(places.ranges("operation"), probability):
+        match = _OPERATION.fullmatch(places.content, begin, end)
+        if match is not None and places.masked[begin] != MASK and _commutes(places, operators, match):
+            swaps.append(Swap(*match.span(1), *match.span(3)))
     at = 0
     for first, second in pairwise(places.ranges("constant")):
-        if first[0] >= at and draw.chance(probability) and _exchangeable(places, first, second):
+        if first[0] >= at and choices.chance(probability) and _exchangeable(places, first, second):
             swaps.append(Swap(*first, *second))
             at = second[1]
     return Changes(swaps=swaps)
 
 
-def _commutes(places: Places, operators: Operators, swap: Swap) -> bool:
-    """Whether the operator between does not ask which operand comes first, and both are plain."""
-    operator = places.content[swap.first_end : swap.second].strip()
-    operands = [places.content[swap.first : swap.first_end], places.content[swap.second : swap.second_end]]
-    names = [text for text in operands if not _WHOLE_NUMBER.fullmatch(text)]
-    if operator not in operators.free and not (operator in operators.with_number and len(names) < len(operands)):
+def _commutes(places: Places, operators: Operators, operation: re.Match[bytes]) -> bool:
+    """Whether the operator does not ask which operand comes first."""
+    left, operator, right = operation.groups()
+    names = [text for text in (left, right) if not text[:1].isdigit()]
+    numbers = [text for text in (left, right) if text[:1].isdigit()]
+    if operator not in operators.free and not (operator in operators.with_number and numbers):
         return False
-    if operands[0] == operands[1] or places.masked[swap.first] == MASK:
-        return False
-    return all(map(_NAME.fullmatch, names)) and _are_values(places, operators, names)
+    return left != right and all(map(_WHOLE_NUMBER.fullmatch, numbers)) and _are_values(places, operators, names)
 
 
 def _are_values(places: Places, operators: Operators, names: list[bytes]) -> bool:
@@ -64,15 +65,7 @@ def _are_values(places: Places, operators: Operators, names: list[bytes]) -> boo
         return True
     if any(name not in places.declared or name == name.upper() for name in names):
         return False
-    return not operators.only_primitive or _primitive_names(places).issuperset(names)
-
-
-def _primitive_names(places: Places) -> set[bytes]:
-    """Names that are declared with types of the language only."""
-    primitive = set(places.texts("primitive"))
-    return {name for name, _ in primitive} - {
-        name for place, name in places.declarations if (name, place) not in primitive
-    }
+    return not operators.only_primitive or places.primitive.issuperset(names)
 
 
 def _exchangeable(places: Places, first: Range, second: Range) -> bool:
@@ -84,7 +77,7 @@ def _exchangeable(places: Places, first: Range, second: Range) -> bool:
     if between.strip(b" \t\r\n") or places.masked[first[0]] == MASK:
         return False
     a, b = (places.content[begin:end] for begin, end in (first, second))
-    names = [_NAME_OF_CONSTANT.search(text) for text in (a, b)]
+    names = [_CONSTANT.fullmatch(text) for text in (a, b)]
     if names[0] is None or names[1] is None or names[0][1] == names[1][1]:
         return False
     return a.endswith(b";") == b.endswith(b";") and (a.endswith(b";") or b"\n" in between)

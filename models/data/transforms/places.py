@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import cached_property
+from hashlib import sha256
 
 from tree_sitter import Node, QueryCursor, Tree
 
-from models.data.c_drawing import Draw
-from models.data.languages.syntax import query_of, test_query
+from models.data.languages.syntax import query_of
 from models.data.transforms.checked import Source
+from models.data.transforms.choices import Choices
 
 Range = tuple[int, int]
 """The first byte, and the one after the last."""
@@ -32,21 +34,17 @@ class Places:
         self._root = tree.root_node
         self.num_nodes = self._root.descendant_count
         self._captures: dict[str, list[Node]] = QueryCursor(query_of(source.language)).captures(self._root)
+        self._ranges: dict[str, list[Range]] = {}
         self.masked = self.without([*self.ranges("fixed"), *self.ranges("comment"), *source.directives])
         """The text with ``MASK`` for strings, comments and preprocessor lines, which change as a whole."""
 
-    def names_of_tests(self) -> list[bytes]:
-        """Parameters of functions of Python that are called like tests."""
-        nodes = QueryCursor(test_query()).captures(self._root).get("unclear", ())
-        return [self.content[node.start_byte : node.end_byte] for node in nodes]
-
-    def draw(self, transform: str, seed: int) -> Draw:
+    def choices(self, transform: str, seed: int) -> Choices:
         """Choices that depend on the transform's name, its seed and the text."""
-        return self.source.draw(transform, seed)
+        return Choices(transform, seed, self._digest)
 
-    def nodes(self, name: str) -> list[Node]:
-        """The nodes of a capture, in order."""
-        return sorted(self._captures.get(name, ()), key=_first)
+    @cached_property
+    def _digest(self) -> bytes:
+        return sha256(self.content).digest()
 
     def has(self, name: str) -> bool:
         """Whether a capture has nodes."""
@@ -54,7 +52,11 @@ class Places:
 
     def ranges(self, name: str) -> list[Range]:
         """Where the nodes of a capture stand, in order."""
-        return sorted([(node.start_byte, node.end_byte) for node in self._captures.get(name, ())])
+        found = self._ranges.get(name)
+        if found is None:
+            found = sorted([(node.start_byte, node.end_byte) for node in self._captures.get(name, ())])
+            self._ranges[name] = found
+        return found
 
     def firsts(self, name: str) -> set[int]:
         """The first bytes of the nodes of a capture."""
@@ -69,6 +71,10 @@ class Places:
             if text in texts:
                 found.append((first, text))
         return sorted(found)
+
+    def words_of(self, texts: Collection[bytes]) -> list[tuple[int, bytes]]:
+        """Words outside strings, comments and preprocessor lines that are one of these: first bytes and words."""
+        return [(word.start(), word[0]) for word in _WORD.finditer(self.masked) if word[0] in texts]
 
     def texts(self, name: str) -> list[tuple[bytes, int]]:
         """What the nodes of a capture say, and their first bytes; in order."""
@@ -101,6 +107,13 @@ class Places:
         return frozenset([name for _, name in self.declarations])
 
     @cached_property
+    def primitive(self) -> frozenset[bytes]:
+        """Names that are declared with types of the language only."""
+        of_primitives = self.firsts("primitive")
+        of_others = {name for place, name in self.declarations if place not in of_primitives}
+        return self.declared - of_others - {name for _, name in self.firsts_of("unclear", self.declared)}
+
+    @cached_property
     def has_odd_lines(self) -> bool:
         """Whether something else than a newline may end a line."""
         content = self.content
@@ -113,13 +126,17 @@ class Places:
         """As the text has it."""
         return b"\r\n" if b"\r\n" in self.content else b"\n"
 
+    def is_fixed_above(self, line_first: int) -> bool:
+        """Whether the line above ends with a comment, a string or a preprocessor line."""
+        masked, last = self.masked, line_first - 1
+        while last > 0 and masked[last - 1] in b" \t\r":
+            last -= 1
+        return last > 0 and masked[last - 1] == MASK
+
     def continues(self, line_first: int) -> bool:
         """Whether the line that begins here goes on with the one above, behind a backslash."""
         return self.content[max(0, line_first - 3) : line_first].rstrip(b"\r\n").endswith(b"\\")
 
 
+_WORD = re.compile(rb"[\w$\x80-\xff]+")
 _OTHER_ENDS = (b"\f", b"\v", b"\0", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
-
-
-def _first(node: Node) -> int:
-    return node.start_byte

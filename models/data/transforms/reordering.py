@@ -1,8 +1,9 @@
 """``reorder_functions``: neighbouring functions change places, where neither needs the other one first.
 
 Only blanks and lines may lie between them; comments right above a function go with it. In C and C++ neither may name
-the other. In Python they are functions of the module without decorators, defaults and annotations, and in Go no
-``init``, as these have an order. Of two functions with one name none moves.
+the other, hold a preprocessor line (it holds for what follows), or declare a type before its body. In Python they are
+functions of the module without decorators, defaults and annotations, and in Go no ``init``, as these have an order. Of
+two functions with one name none moves.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ def reordered_functions(places: Places, tree: Tree, seed: int) -> Changes:
         tree: Its tree.
         seed: Of the choices.
     """
-    draw = places.draw(NAME, seed)
+    choices = places.choices(NAME, seed)
     units = _units(places, tree)
     names = [unit.name for unit in units]
     swaps, at = [], 0
     for a, b in pairwise(units):
         if a.first < at or not (a.moves and b.moves) or names.count(a.name) > 1 or names.count(b.name) > 1:
             continue
-        if _may_change_places(places, a, b) and draw.chance(PROBABILITY):
+        if _may_change_places(places, a, b) and choices.chance(PROBABILITY):
             swaps.append(Swap(a.first, a.last, b.first, b.last))
             at = b.last
     return Changes(swaps=swaps)
@@ -87,6 +88,9 @@ def _with_comments(content: bytes, first: int, comments: dict[int, int]) -> int:
 def _moves(places: Places, node: Node, name: bytes) -> bool:
     if places.language == "go":
         return name != b"init"
+    if places.language in WITH_DIRECTIVES:
+        body = node.child_by_field_name("body")
+        return body is not None and b"{" not in places.masked[node.start_byte : body.start_byte]
     if places.language != "python":
         return True
     parameters = node.child_by_field_name("parameters")
@@ -101,6 +105,8 @@ def _may_change_places(places: Places, a: Unit, b: Unit) -> bool:
         return False
     if places.language not in WITH_DIRECTIVES:
         return True
+    if any(first < b.last and last > a.first for first, last in places.source.directives):
+        return False
     return not (_names(content, a, b.name) or _names(content, b, a.name))
 
 

@@ -125,14 +125,14 @@ def uses_of_locals(places: Places, names: Collection[bytes]) -> dict[bytes, list
 
 def _uses(places: Places, scopes: Scopes, holds: dict[bytes, list[Hold]], unclear: set[tuple[int, bytes]]) -> Uses:
     """Uses that refer to a declaration; ``unclear`` gets the names of others."""
-    members, masked, holes = places.firsts("member"), places.masked, places.without(places.ranges("hole"))
+    members, holes = places.firsts("member"), places.without(places.ranges("hole"))
     uses: Uses = {}
-    for place, name in places.firsts_of("id", holds):
+    for place, name in places.words_of(holds):
         if place in members:
             continue
         hidden = scopes.hidden_from(place) if holes[place] == MASK else ()
         for since, last, scope, function in holds[name]:
-            if since <= place < last and scope not in hidden and masked[place] != MASK:
+            if since <= place < last and scope not in hidden:
                 uses.setdefault((function, name), []).append(place)
                 break
         else:

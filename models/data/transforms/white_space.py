@@ -38,19 +38,19 @@ def perturbed_white_space(places: Places, seed: int, probability: float) -> Chan
     """
     if places.has_odd_lines:
         return Changes()
-    draw = places.draw(NAME, seed)
-    chance, masked = draw.chance, places.masked
-    found = [match for match in _PLACE.finditer(masked) if chance(probability)]
+    choices = places.choices(NAME, seed)
+    masked = places.masked
+    found = choices.some(_PLACE.finditer(masked), probability)
     edits: list[Edit | None] = []
     for match in found:
         text = match[0]
         if b"\n" in text:
-            edits.append(_line_end(places, masked.index(b"\n", match.start()), for_blanks=chance(0.5)))
+            edits.append(_line_end(places, masked.index(b"\n", match.start()), for_blanks=choices.chance(0.5)))
         elif text == b",":
             edits.append(_behind_comma(masked, match.end()))
         elif text in _OPERATORS:
             edits.append(_around_operator(masked, match.start(), text))
-    if places.language != "python" and chance(probability):
+    if places.language != "python" and choices.chance(probability):
         edits += _indented_anew(places)
     return Changes([edit for edit in edits if edit is not None])
 
@@ -71,14 +71,17 @@ def _around_operator(masked: bytes, at: int, operator: bytes) -> Edit | None:
 
 
 def _line_end(places: Places, newline: int, *, for_blanks: bool) -> Edit | None:
-    """Blanks at the end of a line put in or taken away, or a blank line; behind a comment or the like only that."""
+    """Blanks at the end of a line put in or taken away, or a blank line; nothing behind a comment or the like.
+
+    What a comment says to a tool may be for the line below, or have to stand apart from it.
+    """
     masked = places.masked
     last = newline - 1 if newline and masked[newline - 1] == _RETURN else newline
     first = _back_over_blanks(masked, last)
     before = masked[first - 1] if first else MASK
-    if before == _BACKSLASH:
+    if before in (_BACKSLASH, MASK):
         return None
-    if for_blanks and before != MASK:
+    if for_blanks:
         return first, last, b"  " if first == last else b"", 0
     blank = _BLANK_LINE.match(masked, newline + 1)
     if blank is not None:

@@ -15,6 +15,8 @@ from models.evaluation.measuring import can_show, resamples_to_show
 from models.evaluation.metrics import as_json
 from models.evaluation.retrieval.comparing import POWER, Compared, Measured, Sample
 
+MAXIMUM = 1.0
+"""Of every metric here, and of a difference; a larger one cannot be."""
 FEW_GROUPS = 30
 """Groups below which a bootstrap over them is known to be too bold."""
 
@@ -83,13 +85,22 @@ def _verdict(rows: Sequence[Compared], num_groups: int) -> str:
         won = [_gain(row, sign) for row in rows if row.shown and sign * row.difference.value > 0]
         if won:
             clauses.append(f"{winner} is shown to be better than {loser} on {listed(won)}")
-    unshown = [row for row in rows if not row.shown]
+    alike = [row for row in rows if _is_alike(row)]
+    if alike:
+        clauses.append(f"{one} and {other} have the same order by {listed([row.metric for row in alike])}")
+    unshown = [row for row in rows if not row.shown and not _is_alike(row)]
     if unshown:
         which = f"on {listed([row.metric for row in unshown])}"
         between = "" if clauses else f" between {one} and {other}"
         clauses.append(f"no difference is shown{between} {which}{_unseen(unshown, num_groups)}")
     told = "; ".join(clauses) + "."
     return told[0].upper() + told[1:] if told.startswith("no difference") else told
+
+
+def _is_alike(row: Compared) -> bool:
+    """Whether no list tells the two apart: what was found is no chance, and nothing was missed."""
+    interval = row.difference.interval
+    return row.difference.value == interval.low == interval.high == 0.0
 
 
 def _gain(row: Compared, sign: float) -> str:
@@ -101,11 +112,14 @@ def _unseen(rows: Sequence[Compared], num_groups: int) -> str:
     known = [row for row in rows if math.isfinite(row.minimum_detectable) and row.minimum_detectable > 0]
     if not known:
         return ""
-    under = listed([f"{row.minimum_detectable:.3f} ({row.metric})" for row in known])
-    seeds = num_seeds_text(rows[0].num_seeds)
-    return f": with {seeds} and {num_groups} groups differences under {under} would be missed more often than " + (
-        times_missed(POWER)
-    )
+    has_room = [row for row in known if row.minimum_detectable < MAXIMUM]
+    told = f": with {num_seeds_text(rows[0].num_seeds)} and {num_groups} groups "
+    if not has_room:
+        return f"{told}nothing up to the maximum could be shown"
+    under = listed([f"{row.minimum_detectable:.3f} ({row.metric})" for row in has_room])
+    told += f"differences under {under} would be missed more often than {times_missed(POWER)}"
+    nothing = [row.metric for row in known if row.minimum_detectable >= MAXIMUM]
+    return f"{told}; on {listed(nothing)} nothing up to the maximum could be shown" if nothing else told
 
 
 def _p(value: float) -> float | None:

@@ -31,6 +31,12 @@ from models.settings.retrieval import JudgeSettings
 COMPARED = ("top1", "mrr", "map")
 """Metrics on which systems are compared; each one counts in the correction."""
 
+FEW_PROJECTS = 5
+"""Projects below which draws of them say next to nothing of a new one."""
+OVER_PROJECTS = (
+    "of patches: interval of a bootstrap over projects, whole: bugs of one share the model that was trained without it"
+)
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -41,9 +47,17 @@ class Judgement:
         settings: Of the job.
         lists: All of them.
         judged: Systems, then baselines.
+        notes: What is known of where the lists come from.
     """
 
-    def __init__(self, settings: JudgeSettings, lists: Sequence[CandidateList], judged: Sequence[Judged]) -> None:
+    def __init__(
+        self,
+        settings: JudgeSettings,
+        lists: Sequence[CandidateList],
+        judged: Sequence[Judged],
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.notes = notes
         self.settings = settings
         self.lists = lists
         self.judged = judged
@@ -52,6 +66,7 @@ class Judgement:
         self.mixed = [entry for entry in self.answerable if entry.is_mixed]
         how = Measuring(settings.num_resamples, settings.confidence, settings.seed)
         self.sample = Sample([entry.group for entry in self.mixed], how)
+        self.by_project = Sample([entry.split for entry in self.mixed], how)
         self._orders = Orders(self.answerable)
         self._candidates = np.repeat(
             [entry.num_relevant > 0 for entry in lists], [len(entry.candidates) for entry in lists]
@@ -80,8 +95,10 @@ class Judgement:
                 "recall_ceiling": "share of the relevant texts that are among the candidates: no order finds more",
                 "kept": KEPT_METHOD,
                 "comparisons": f"systems with baselines and with each other, on {', '.join(COMPARED)}",
+                "over_projects": OVER_PROJECTS,
                 **METHODS,
             },
+            "notes": list(self.notes),
             "warnings": list(self._warnings(len(comparisons))),
         }
 
@@ -106,9 +123,20 @@ class Judgement:
             "metrics": describe_measured(measured, self.sample),
             "by_split": self._by_split(measured),
         }
-        if self.lists[0].query is None:
-            return told | {"kept": self._describe_kept(judged)}
+        if self._is_of_patches:
+            return told | {"over_projects": self._over_projects(measured), "kept": self._describe_kept(judged)}
         return told | {"over_all_lists": describe_values(self.values[judged.name])}
+
+    @property
+    def _is_of_patches(self) -> bool:
+        return self.lists[0].query is None
+
+    def _over_projects(self, measured: Measured) -> dict[str, Any]:
+        """The same means; their intervals by draws of whole projects."""
+        told: dict[str, Any] = as_json(
+            {name: self.by_project.describe(values) for name, values in measured.values.items()}
+        )
+        return told
 
     def _by_split(self, measured: Measured) -> dict[str, Any]:
         splits = np.array([entry.split for entry in self.mixed])
@@ -161,6 +189,12 @@ class Judgement:
         left_out = len(self.lists) - len(self.mixed)
         if left_out:
             yield f"{left_out} of {len(self.lists)} lists have one label only: counted, and not judged"
+        num_projects = len({entry.split for entry in self.lists})
+        if self._is_of_patches and self.by_project.num_groups < FEW_PROJECTS:
+            yield (
+                f"intervals and comparisons are over bugs; of {num_projects} projects "
+                f"{self.by_project.num_groups} could be judged, a new project may differ more"
+            )
         models = [self._measured(each) for each in self.judged if each.is_model]
         for one, other in combinations(models, 2):
             if not _can_compare(one, other):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from models.data.retrieval.candidate_lists import CandidateList
+from models.data.retrieval.lists_origin import METADATA_FILE, is_learnt_from_held_out
 from models.errors import DataInvalid
 from models.evaluation.result_files import write_document
 from models.evaluation.retrieval.judged_systems import baselines_of, read_judged_lists, systems_of
@@ -35,7 +37,7 @@ def run(settings: JudgeSettings, context: JobContext) -> JobResult:
     systems = systems_of(settings, lists)
     baselines = baselines_of(settings.baselines, lists)
     context.enter("measure")
-    document = Judgement(settings, lists, [*systems, *baselines]).describe()
+    document = Judgement(settings, lists, [*systems, *baselines], list(_notes(settings, lists))).describe()
     for warning in document["warnings"]:
         context.events.notice(warning, "warning")
     context.enter("write")
@@ -57,6 +59,23 @@ def _log_openings(settings: JudgeSettings, context: JobContext) -> None:
             purpose=f"judging orders: {', '.join(names)}",
             run_key=run_key(settings),
             attempt=context.attempt,
+        )
+
+
+def _notes(settings: JudgeSettings, lists: Sequence[CandidateList]) -> Iterator[str]:
+    """What the lists' own runs say of them."""
+    if lists[0].query is not None:
+        return
+    found = {is_learnt_from_held_out(path) for path in settings.lists}
+    if True in found:
+        yield (
+            "the tokenizer of the candidates run was learnt from the edits of all projects, those that are judged too "
+            "(no label was read)"
+        )
+    if None in found:
+        yield (
+            f"there is no {METADATA_FILE} of the candidates run beside the lists: whether the tokenizer was learnt "
+            "from the edits that are judged is not known"
         )
 
 

@@ -20,7 +20,7 @@ from models.data.retrieval.text_pairs import TextPair, pair_line, read_pairs
 from models.errors import DataInvalid
 from models.evaluation.metrics import as_json
 from models.evaluation.result_files import write_content, write_document
-from models.evaluation.retrieval.embedded import Vectors, read_vectors, refuse_other_texts
+from models.evaluation.retrieval.embedded import Sides, read_sides, refuse_other_texts
 from models.evaluation.retrieval.found_lists import nearest_lists
 from models.evaluation.retrieval.negatives import Miner, training_list
 from models.evaluation.retrieval.search import Pool
@@ -64,7 +64,7 @@ def run(settings: MineSettings, context: JobContext) -> JobResult:
     context.enter("load")
     refuse_other_texts(settings.vectors, settings.data)
     texts = read_texts(settings.data / TEXTS_FILE)
-    vectors = read_vectors(settings.vectors / VECTORS_FILE, num_texts=len(texts))
+    sides = read_sides(settings.vectors / VECTORS_FILE, num_texts=len(texts))
     pairs = read_pairs(settings.data / TRAIN_PAIRS_FILE)
     valid_pairs = read_pairs(settings.data / VALID_PAIRS_FILE)
     train, valid = texts.rows_of("train"), texts.rows_of("valid")
@@ -72,7 +72,7 @@ def run(settings: MineSettings, context: JobContext) -> JobResult:
     row_of = {text_id: row for row, text_id in enumerate(train_texts.ids)}
     _refuse_unknown(pairs, row_of, settings.data / TRAIN_PAIRS_FILE)
     context.enter("search")
-    mined = _mine(settings, train_texts, vectors[train], [row_of[pair.anchor] for pair in pairs], context)
+    mined = _mine(settings, train_texts, sides.only(train), [row_of[pair.anchor] for pair in pairs], context)
     negatives = [tuple(train_texts.ids[row] for row in mined.negatives[row_of[pair.anchor]]) for pair in pairs]
     if not any(negatives) or not mined.lists:
         problem = (
@@ -80,7 +80,7 @@ def run(settings: MineSettings, context: JobContext) -> JobResult:
             "anchor or is of its group; give more texts, or skip fewer"
         )
         raise DataInvalid(settings.data / TRAIN_PAIRS_FILE, problem)
-    valid_lists = _valid_lists(settings, texts.only(valid), vectors[valid], context)
+    valid_lists = _valid_lists(settings, texts.only(valid), sides.only(valid), context)
     document = _describe(settings, pairs, negatives, mined, valid_lists)
     for warning in document["warnings"]:
         context.events.notice(warning, "warning")
@@ -104,9 +104,9 @@ def _refuse_unknown(pairs: Sequence[TextPair], known: dict[str, int], path: Path
                 raise DataInvalid(path, f"pair {pair.pair_id} names {text_id}, which is no text of training")
 
 
-def _mine(settings: MineSettings, texts: Texts, vectors: Vectors, anchors: Sequence[int], context: JobContext) -> Mined:
+def _mine(settings: MineSettings, texts: Texts, sides: Sides, anchors: Sequence[int], context: JobContext) -> Mined:
     most = max(settings.num_negatives, settings.list_size)
-    miner = Miner(texts, vectors, skip_nearest=settings.skip_nearest, most=most)
+    miner = Miner(texts, sides, skip_nearest=settings.skip_nearest, most=most)
     queries = np.array(sorted(set(anchors)), dtype=np.int64)
     listed = set(drawn_rows(queries, settings.max_lists, settings.seed).tolist())
     mined = Mined()
@@ -122,13 +122,13 @@ def _mine(settings: MineSettings, texts: Texts, vectors: Vectors, anchors: Seque
     return mined
 
 
-def _valid_lists(settings: MineSettings, texts: Texts, vectors: Vectors, context: JobContext) -> list[CandidateList]:
+def _valid_lists(settings: MineSettings, texts: Texts, sides: Sides, context: JobContext) -> list[CandidateList]:
     question, _ = queries_of(texts, max_queries=settings.max_lists, seed=settings.seed) if len(texts) else (None, 0)
     if question is None or not len(question.rows):
         raise DataInvalid(texts.path, "no text of validation does the same as another; expected at least two")
     counted = question.num_relevant(ALL)
     lists: list[CandidateList] = []
-    for found in Pool(vectors).search(vectors[question.rows], settings.depth + 1):
+    for found in Pool(sides.found).search(sides.asking[question.rows], settings.depth + 1):
         context.leave_if_asked(len(lists))
         lists += nearest_lists(found, question, counted, depth=settings.depth, split="valid")
     return lists

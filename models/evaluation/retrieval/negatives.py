@@ -1,8 +1,9 @@
 """Hard negatives: texts that look like the anchor to an encoder and do something else.
 
 The nearest few are passed over: what nobody knows to do the same, and does, lies there. Texts of the anchor's group are
-no negatives either: nothing says that they do something else. Variants made by augmentation are passed over too, as
-they bring nothing that their original does not.
+no negatives either: nothing says that they do something else. Variants made by augmentation are in no list, be they
+right or wrong: they bring nothing that their original does not, and were they right only, how a variant looks would
+tell the label.
 
 Source:
     Karpukhin et al. 2020 (hard negatives beside those of the batch), Xiong et al. 2021 (mined by a model of before).
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from models.data.retrieval.candidate_lists import CandidateList
-from models.evaluation.retrieval.embedded import Vectors
+from models.evaluation.retrieval.embedded import Sides
 from models.evaluation.retrieval.search import Ordered, Pool
 from models.evaluation.retrieval.texts import Integers, Texts, numbered
 
@@ -25,24 +26,24 @@ class Miner:
 
     Args:
         texts: ``N`` texts of training.
-        vectors: ``(N, d)`` of them.
+        sides: Vectors of them as they are found and as they ask.
         skip_nearest: Nearest allowed texts that are passed over.
         most: Negatives of an anchor at most.
     """
 
-    def __init__(self, texts: Texts, vectors: Vectors, *, skip_nearest: int, most: int) -> None:
+    def __init__(self, texts: Texts, sides: Sides, *, skip_nearest: int, most: int) -> None:
         self.texts = texts
-        self.vectors = vectors
+        self.sides = sides
         self.matches = numbered(texts.matches)
         self._groups = numbered(texts.groups)
         self._originals = np.flatnonzero(~texts.is_variant)
-        self._pool = Pool(vectors[self._originals])
+        self._pool = Pool(sides.found[self._originals])
         self._skip = skip_nearest
         self._most = most
 
     def mine(self, anchors: Integers) -> Iterator[tuple[int, Integers]]:
         """Of each anchor (a row) its negatives (rows), the hardest first; fewer where the pool is too small."""
-        for found in self._pool.search(self.vectors[anchors], self._depth(anchors)):
+        for found in self._pool.search(self.sides.asking[anchors], self._depth(anchors)):
             yield from self._negatives(anchors, found)
 
     def _negatives(self, anchors: Integers, found: Ordered) -> Iterator[tuple[int, Integers]]:
@@ -59,7 +60,7 @@ class Miner:
 
 
 def training_list(miner: Miner, anchor: int, negatives: Integers, *, list_size: int, seed: int) -> CandidateList | None:
-    """A list to learn from: texts that do the same, and negatives; ``None`` where there are none of either.
+    """A list to learn from: originals that do the same, and negatives; ``None`` where there are none of either.
 
     Args:
         miner: With the texts.
@@ -69,7 +70,7 @@ def training_list(miner: Miner, anchor: int, negatives: Integers, *, list_size: 
         seed: Seed of the draw where more are relevant.
     """
     texts = miner.texts
-    others = np.flatnonzero(miner.matches == miner.matches[anchor])
+    others = np.flatnonzero((miner.matches == miner.matches[anchor]) & ~texts.is_variant)
     others = others[others != anchor]
     relevant = others
     if len(others) > list_size // 2:
@@ -78,7 +79,7 @@ def training_list(miner: Miner, anchor: int, negatives: Integers, *, list_size: 
     candidates = np.concatenate([relevant, negatives[: list_size - len(relevant)]])
     if not 0 < len(relevant) < len(candidates):
         return None
-    nearness = miner.vectors[candidates] @ miner.vectors[anchor]
+    nearness = miner.sides.found[candidates] @ miner.sides.asking[anchor]
     order = np.lexsort((candidates, -nearness))
     return CandidateList(
         list_id=texts.ids[anchor],

@@ -21,7 +21,7 @@ from models.evaluation.retrieval.comparison_document import (
 )
 from models.evaluation.retrieval.rank_metrics import DEFINITIONS, chance
 from models.evaluation.retrieval.searches import ALL, SEARCHES, Measure, Question
-from models.evaluation.retrieval.systems import BM25, ENCODER, TITLES, UNTRAINED
+from models.evaluation.retrieval.systems import BM25, DESCRIPTIONS, ENCODER, UNTRAINED
 from models.evaluation.retrieval.texts import Integers
 from models.settings.retrieval import RetrieveSettings
 
@@ -75,7 +75,7 @@ def describe(settings: RetrieveSettings, searched: Searched) -> dict[str, Any]:
         "num_resamples": settings.num_resamples,
         "confidence": settings.confidence,
         "seed": settings.seed,
-        "systems": {name: TITLES[name] for name in searched.measures[ALL]},
+        "systems": {name: DESCRIPTIONS[name] for name in searched.measures[ALL]},
         "not_measured": dict(searched.not_measured),
         "searches": {
             name: _describe_search(settings, question, name, of_systems, how)
@@ -154,4 +154,6 @@ def _warnings(settings: RetrieveSettings, searched: Searched, num_tests: int, sa
             f"the pool has {len(searched.question.texts)} texts, no more than depth={settings.depth}: its lists hold "
             "all of it, and a reranker meets no choice that was made before it"
         )
+    if ENCODER in searched.measures[ALL]:
+        found.append("1 seed of the encoder: the spread between trainings is not measured")
     return [*found, *warnings_of_sample(num_tests, sample)]

@@ -17,6 +17,8 @@ from models.evaluation.retrieval.embedded import Vectors
 CHUNK_ENTRIES = 1_000_000
 """Entries of a temporary array (queries times depth)."""
 QUERIES_AT_ONCE = 512
+TIES_GROWTH = 4
+"""How many times more are asked for where more score alike than were."""
 
 Integers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.floating]
@@ -72,8 +74,8 @@ class Pool:
         depth = min(depth, len(self))
         for rows in chunks_of(len(queries), depth):
             with threadpool_limits(limits=1):  # a sum in another order of threads would give other last digits
-                scores, found = self._index.search(np.ascontiguousarray(queries[rows]), min(depth, self._index.ntotal))
-            yield Ordered(rows, *_by_row(*self._with_copies(found, scores, depth)))
+                found, scores = self._beyond_ties(np.ascontiguousarray(queries[rows]), depth)
+            yield Ordered(rows, *self._with_copies(found, scores, depth))
 
     def order_all(self, queries: Vectors) -> Iterator[Ordered]:
         """The whole pool in order, which is faster so than by its nearest; equal scores in any order."""
@@ -84,14 +86,29 @@ class Pool:
                 scores = queries[rows] @ self._different.T
             yield ordered_by_scores(rows, scores[:, self._number_of])
 
+    def _beyond_ties(self, queries: Vectors, depth: int) -> tuple[Integers, Scores]:
+        """Different vectors, best first, as many as the cut needs: all that score as the last of ``depth`` rows do.
+
+        FAISS keeps which it likes of those; they are all asked for, and cut by their rows.
+        """
+        num_asked = depth
+        while True:
+            num_asked = min(num_asked + 1, self._index.ntotal)
+            scores, found = self._index.search(queries, num_asked)
+            at_cut = (np.cumsum(self._sizes[found], axis=1) >= depth).argmax(axis=1)
+            is_cut_in_tie = scores[:, -1] == scores[np.arange(len(queries)), at_cut]
+            if num_asked == self._index.ntotal or not is_cut_in_tie.any():
+                return found, scores
+            num_asked *= TIES_GROWTH
+
     def _with_copies(self, found: Integers, scores: Scores, depth: int) -> tuple[Integers, Scores]:
-        """Rows of the pool instead of different vectors: ``depth`` of each query."""
+        """Rows of the pool instead of different vectors: ``depth`` of each query, equal scores in the order of rows."""
         sizes = self._sizes[found]
-        within = _counted(sizes.ravel())
-        rows = self._members[np.repeat(self._starts[found].ravel(), sizes.ravel()) + within]
         per_query = sizes.sum(axis=1)
-        kept = _counted(per_query) < depth
+        rows = self._members[np.repeat(self._starts[found].ravel(), sizes.ravel()) + _counted(sizes.ravel())]
         of_rows = np.repeat(scores.ravel(), sizes.ravel())
+        order = np.lexsort((rows, -of_rows, np.repeat(np.arange(len(found)), per_query)))
+        kept = order[_counted(per_query) < depth]
         return rows[kept].reshape(-1, depth), of_rows[kept].reshape(-1, depth)
 
 
@@ -111,12 +128,3 @@ def chunks_of(num_queries: int, depth: int) -> Iterator[Integers]:
 def _counted(sizes: Integers) -> Integers:
     """``0 … size - 1`` of each, one after the other."""
     return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-
-
-def _by_row(order: Integers, scores: Scores) -> tuple[Integers, Scores]:
-    """Equal scores in the order of rows: different vectors may score the same too."""
-    tied = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
-    if len(tied):
-        sorted_rows = np.lexsort((order[tied], -scores[tied]), axis=-1)
-        order[tied] = np.take_along_axis(order[tied], sorted_rows, axis=1)
-    return order, scores

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from models.evaluation.retrieval import bm25
-from models.evaluation.retrieval.embedded import Vectors, read_vectors
+from models.evaluation.retrieval.embedded import read_sides
 from models.evaluation.retrieval.search import Ordered, Pool
 from models.evaluation.retrieval.texts import Integers, codes_of
 from models.settings.retrieval import RetrieveSettings
@@ -14,11 +14,12 @@ from models.settings.retrieval import RetrieveSettings
 BM25 = "bm25"
 UNTRAINED = "untrained"
 ENCODER = "encoder"
-TITLES = {
+DESCRIPTIONS = {
     BM25: bm25.METHOD,
     UNTRAINED: "the encoder with its weights from before the first step of training",
     ENCODER: "the trained encoder",
 }
+"""What each system is; what people call it is the report's."""
 TEXTS = {"valid": "texts.jsonl", "test": "test_texts.jsonl"}
 """Files of a pairs run that hold the texts of a split."""
 
@@ -54,13 +55,14 @@ class Encoder:
     """
 
     def __init__(self, path: Path, *, num_texts: int, rows: Integers) -> None:
-        self._vectors: Vectors = read_vectors(path, num_texts=num_texts)[rows]
-        self._pool = Pool(self._vectors)
+        sides = read_sides(path, num_texts=num_texts).only(rows)
+        self._asking = sides.asking
+        self._pool = Pool(sides.found)
 
     def order_all(self, queries: Integers) -> Iterator[Ordered]:
         """The whole pool in its order."""
-        return self._pool.order_all(self._vectors[queries])
+        return self._pool.order_all(self._asking[queries])
 
     def nearest(self, queries: Integers, depth: int) -> Iterator[Ordered]:
         """The nearest of the pool."""
-        return self._pool.search(self._vectors[queries], depth)
+        return self._pool.search(self._asking[queries], depth)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from models.data.retrieval.text_facts import ORIGINAL, read_facts
 from models.errors import DataInvalid
 
 EXPECTED = 'expected a record of a pairs run: {"id", "code", "language", "metadata": {"match", "group", "split"}, …}'
@@ -70,22 +71,16 @@ def read_texts(path: Path) -> Texts:
         DataInvalid: There is no such file, a line is no record of a pairs run, an id is there twice, or there is no
             text at all. Not retried.
     """
-    entries: list[tuple[str, str, str, str, str, bool]] = []
-    seen: set[str] = set()
-    for number, record in _records(path):
-        try:
-            metadata = record["metadata"]
-            kept = (str(record["id"]), str(metadata["match"]), str(metadata["group"]), str(record["language"]))
-            entries.append((*kept, str(metadata["split"]), metadata.get("kind", "original") != "original"))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataInvalid(path, f"no text ({type(error).__name__}: {error}); {EXPECTED}", line=number) from None
-        if kept[0] in seen:
-            raise DataInvalid(path, f"text {kept[0]} is there twice; make the pairs again", line=number)
-        seen.add(kept[0])
-    if not entries:
+    facts = read_facts(path)
+    if not facts:
         raise DataInvalid(path, "holds no text; expected at least one")
-    ids, matches, groups, languages, splits, is_variant = (list(column) for column in zip(*entries, strict=True))
-    return Texts(path, ids, matches, groups, languages, splits, np.array(is_variant, dtype=bool))
+    seen: set[str] = set()
+    for number, fact in enumerate(facts, start=1):
+        if fact.text_id in seen:
+            raise DataInvalid(path, f"text {fact.text_id} is there twice; make the pairs again", line=number)
+        seen.add(fact.text_id)
+    ids, matches, groups, languages, splits, _, kinds = (list(column) for column in zip(*facts, strict=True))
+    return Texts(path, ids, matches, groups, languages, splits, np.array([kind != ORIGINAL for kind in kinds], bool))
 
 
 def codes_of(path: Path, ids: Sequence[str]) -> list[str]:

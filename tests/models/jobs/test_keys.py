@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +12,15 @@ from typing import Any, get_args
 import pytest
 from pydantic import Field, ValidationError
 
-from models.errors import SettingsInvalid
+from models.errors import ObjectCorrupt, SettingsInvalid, StoreUnavailable
+from models.jobs import keys
 from models.jobs.command_line import SETTINGS_CLASSES
-from models.jobs.keys import build_settings, content_digest, deciding, input_digests, role_of, run_key
+from models.jobs.keys import build_settings, content_digest, deciding, input_digests, role_of, run_key, sha256_of
 from models.jobs.registry import OBJECTIVE_MODULES
 from models.settings.fields import InputPath, Settings
 from models.settings.flags import literal_values, member_models
-from models.store.manifest import write_manifest
+from models.store.filesystem import disk_errors
+from models.store.manifest import FileDigest, write_manifest
 
 FieldPath = tuple[str, ...]
 
@@ -311,6 +316,78 @@ def test_a_finished_run_counts_by_its_listed_files_only(tmp_path: Path):
     (tmp_path / "weights").write_text("2")
     write_manifest(tmp_path, ["weights"], kind="train", run_key="k", build_key="b")
     assert content_digest(tmp_path) != before
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"name": "app", "version": 2}', '{"files": {}, "run_key": "x"}'])
+def test_a_manifest_that_is_no_run_of_ours_is_a_file_like_others(tmp_path: Path, content: str):
+    (tmp_path / "app.js").write_text("1")
+    (tmp_path / "manifest.json").write_text(content)
+    before = content_digest(tmp_path)
+    assert before == content_digest(tmp_path)
+    (tmp_path / "app.js").write_text("2")
+    changed = content_digest(tmp_path)
+    (tmp_path / "manifest.json").write_text(content + " ")
+    assert len({before, changed, content_digest(tmp_path)}) == 3
+
+
+def test_a_damaged_manifest_of_a_run_is_refused(tmp_path: Path):
+    (tmp_path / "weights").write_text("1")
+    write_manifest(tmp_path, ["weights"], kind="train", run_key="k", build_key="b")
+    text = (tmp_path / "manifest.json").read_text()
+    (tmp_path / "manifest.json").write_text(text.replace('"train"', '"other"'))
+    with pytest.raises(ObjectCorrupt):
+        content_digest(tmp_path)
+
+
+def test_names_that_are_no_utf_8_count_by_their_bytes_and_ordinary_ones_as_ever(tmp_path: Path):
+    digests = set()
+    for name in (b"\xff", b"\xfe", "\udcff".encode("unicode_escape"), "\xff".encode()):
+        folder = tmp_path / str(len(digests))
+        folder.mkdir()
+        Path(folder, os.fsdecode(name)).write_text("1")
+        digests.add(content_digest(folder))
+    assert len(digests) == 4
+    (tmp_path / "plain" / "in").mkdir(parents=True)
+    (tmp_path / "plain" / "in" / "é").write_text("1")
+    assert content_digest(tmp_path / "plain") == sha256_of({"in/é": hashlib.sha256(b"1").hexdigest()})
+
+
+def test_links_to_folders_are_not_entered_and_loops_harmless(tmp_path: Path):
+    folder, outside = tmp_path / "in", tmp_path / "out"
+    for path in (folder, outside):
+        path.mkdir()
+        (path / "x").write_text("1")
+    before = content_digest(folder)
+    (folder / "all").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    (folder / "self").symlink_to(folder / "self")
+    (folder / "gone").symlink_to(tmp_path / "gone")
+    assert content_digest(folder) == before
+    (folder / "file").symlink_to(outside / "x")  # those who read it see its bytes
+    linked = content_digest(folder)
+    (folder / "file").unlink()
+    (folder / "file").write_text("1")
+    assert linked == content_digest(folder) != before
+
+
+def test_what_may_not_be_read_counts_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("x", "y"):
+        (tmp_path / name).write_text("1")
+    before, digest = content_digest(tmp_path), keys.digest_file
+
+    def refusing(path: Path, error: type[OSError] = PermissionError) -> FileDigest:
+        with disk_errors(path):  # root reads everything, so permissions prove nothing
+            if path.name == "x":
+                raise error(errno.EACCES if error is PermissionError else errno.EIO, "refused")
+        return digest(path)
+
+    monkeypatch.setattr(keys, "digest_file", refusing)
+    found = content_digest(tmp_path)
+    (tmp_path / "x").write_text("2")
+    assert found == content_digest(tmp_path) != before
+    monkeypatch.setattr(keys, "digest_file", lambda path: refusing(path, OSError))
+    with pytest.raises(StoreUnavailable):
+        content_digest(tmp_path)
 
 
 def test_a_tokenizer_folder_enters_by_content_and_a_hub_name_by_name(

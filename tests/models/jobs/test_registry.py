@@ -18,7 +18,7 @@ def test_every_kind_of_job_has_its_entry_point(module: str):
 
 @pytest.mark.parametrize("module", OBJECTIVE_MODULES.values())
 def test_every_kind_of_model_has_its_objective(module: str):
-    methods = ("load", "resolve", "schedule", "loss_sum", "scores", "metrics")
+    methods = ("load", "resolve", "schedule", "step_parts", "scores", "metrics")
     objective = importlib.import_module(module).OBJECTIVE
     assert all(callable(getattr(objective, method)) for method in methods)
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.data.retrieval.text_pairs import read_pairs
 from models.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_REFUSED
 from models.jobs.stopping import StopSignal
 from models.settings.contrastive import EmbeddingsSettings
@@ -33,9 +34,19 @@ def data(pair_records: Path, tmp_path: Path) -> Path:
     """As a finished pairs run with sealed texts."""
     folder = tmp_path / "data"
     shutil.copytree(pair_records, folder)
-    lines = (folder / "texts.jsonl").read_bytes().splitlines(keepends=True)
-    (folder / "test_texts.jsonl").write_bytes(b"".join(lines[:9]))
+    records = [json.loads(line) for line in (folder / "texts.jsonl").read_bytes().splitlines()[:9]]
+    write_sealed(folder, [sealed(record) for record in records])
     return folder
+
+
+def sealed(record: dict[str, Any]) -> dict[str, Any]:
+    """A text like this one that no training saw."""
+    new = {"group": f"sealed-{record['metadata']['group']}", "match": f"sealed-{record['metadata']['match']}"}
+    return {**record, "id": f"sealed-{record['id']}", "metadata": record["metadata"] | new | {"split": "test"}}
+
+
+def write_sealed(data: Path, records: list[dict[str, Any]]) -> None:
+    (data / "test_texts.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def embed_document(model_run: Path, data: Path, **changes: Any) -> dict[str, Any]:
@@ -96,6 +107,46 @@ def test_sealed_texts_are_opened_on_request_only_and_the_opening_is_logged(
         assert load_file(tmp_path / "opened" / name)["vectors"].shape == (9, 8)
     numbers = json.loads((tmp_path / "opened" / "result.json").read_bytes())["numbers"]
     assert numbers["num_texts"]["test_texts"] == 9
+
+
+@pytest.mark.parametrize("what", ["id", "group"])
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_sealed_texts_that_the_encoder_was_trained_or_selected_on_are_refused(
+    run_job: Callable[..., int], trained: Path, data: Path, pair_records: Path, tmp_path: Path, split: str, what: str
+):
+    pair = read_pairs(pair_records / f"{split}_pairs.jsonl")[2]
+    records = [json.loads(line) for line in (data / "test_texts.jsonl").read_bytes().splitlines()]
+    if what == "id":
+        records[4]["id"] = pair.positive
+    else:
+        records[4]["metadata"]["group"] = pair.group
+    write_sealed(data, records)
+    told = refused(run_job, embed_document(trained, data, open_test="the final numbers"), tmp_path)
+    assert "trained or selected on 1 of 9 texts" in told
+    assert "give the pairs run that it was trained on" in told
+    assert not list((tmp_path / "refused").glob("*.safetensors"))
+    assert (tmp_path / "openings.jsonl").exists()
+
+
+def test_pairs_that_are_gone_are_said_not_to_be_checked_unless_the_texts_are_those_of_training(
+    run_job: Callable[..., int], pair_document: Callable[..., dict[str, Any]], data: Path, tmp_path: Path
+):
+    for split in ("train", "valid"):
+        shutil.copy(data / f"{split}_pairs.jsonl", tmp_path / f"{split}.jsonl")
+    given = {"train_data": str(tmp_path / "train.jsonl"), "val_data": str(tmp_path / "valid.jsonl")}
+    assert run_job(pair_document({"epochs": 1}, texts=str(data / "texts.jsonl"), **given), "trained") == EXIT_DONE
+    (tmp_path / "train.jsonl").unlink()
+    document = embed_document(tmp_path / "trained", data, open_test="the final numbers")
+
+    def not_checked(name: str) -> Any:
+        assert run_job(document, name) == EXIT_DONE
+        return json.loads((tmp_path / name / "result.json").read_bytes())["numbers"]["not_checked_for_leaks"]
+
+    assert not_checked("same") == []
+    lines = (data / "texts.jsonl").read_bytes().splitlines(keepends=True)
+    (data / "texts.jsonl").write_bytes(b"".join(lines[:-1]))
+    assert not_checked("other") == ["train_data"]
+    assert "was not checked there" in (tmp_path / "other" / "progress.jsonl").read_text()
 
 
 def test_separate_towers_give_vectors_that_ask_and_vectors_that_are_found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_candidates_come_list_by_list_in_the_order_that_is_asked_for(sizes: list
     table = padded(torch.from_numpy(expected) + 1, there)
     for row, values in zip(rows, table.tolist(), strict=True):
         assert values == [*(numbers[row] + 1).tolist(), *[0] * (table.shape[1] - len(numbers[row]))]
+
+
+def test_a_part_looks_at_its_own_lists_alone():
+    """Lists that are no lists anywhere else: a part that looked at them would fail."""
+    examples = lists_of([[1, 2], [3], [4, 5, 6]])
+    lists: Any = examples._file.lists
+    lists[0] = lists[2] = None
+    part = examples.only(np.array([1]))
+    assert (part.ids, part.num_candidates.tolist(), part.sizes.tolist()) == (["l1"], [1], [3])
+    assert part.candidates_of(np.array([0])).tolist() == [2]
 
 
 def test_whole_lists_are_left_out_beyond_the_triples_that_are_asked_for():

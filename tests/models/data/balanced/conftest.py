@@ -11,17 +11,14 @@ from typing import Any
 import pytest
 
 from models.data.balanced.dataset import BalancedDataset, write_dataset
-from models.data.generated_repositories import write_sample
 from models.settings.balance import BalanceSettings
-from tests.models.data.balanced.small_trees import Build, Tree
+from tests.models.data.balanced.small_trees import Build, Tree, write_small_sample
 
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generated sample: ``repos/`` and ``patches.jsonl``."""
-    folder = tmp_path_factory.mktemp("generated")
-    write_sample(folder)
-    return folder
+    """A part of the generated sample: ``repos/`` and ``patches.jsonl``."""
+    return write_small_sample(tmp_path_factory.mktemp("generated")).parent
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data.balanced.dataset import BalancedDataset
+from models.data.generated_repositories import write_sample
 
 Tree = Callable[[Mapping[str, str | bytes]], Path]
 Build = Callable[..., BalancedDataset]
@@ -33,3 +34,16 @@ def labelled_tree(num_repositories: int = 4, per_repository: int = 10) -> dict[s
         files[file] = c_function(f"f{number}", number)
         labels.append({"file": file, "function": f"f{number}", "label": number // num_repositories % 2})
     return {**files, "labels.jsonl": as_lines(labels)}
+
+
+def write_small_sample(folder: Path, num_tasks: int = 45) -> Path:
+    """The generated sample with some of its tasks, and of its fixes all; returns the folder of the repositories."""
+    write_sample(folder)
+    repos = folder / "repos"
+    labels = [json.loads(line) for line in (repos / "labels.jsonl").read_text().splitlines()]
+    tasks = sorted({label["task"] for label in labels})[::2][:num_tasks]
+    for label in labels:
+        if label["task"] not in tasks:
+            (repos / label["file"]).unlink()
+    (repos / "labels.jsonl").write_text(as_lines(label for label in labels if label["task"] in tasks))
+    return repos

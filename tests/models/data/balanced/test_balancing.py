@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.balanced.balancing import LabelCounts, check_ratio, chosen_rows, kept_counts
+from models.data.balanced.balancing import LabelCounts, check_ratio, chosen_rows, kept_counts, variants_over
 from models.errors import DataInvalid
 
 ratios = st.integers(1, 99).map(lambda number: number / 100)
@@ -62,3 +62,27 @@ def test_rows_are_chosen_by_id_and_seed_alone() -> None:
     assert len(set(chosen)) == 20
     assert set(chosen) == set(chosen_rows(list(reversed(range(50))), ids, 20, seed=1))
     assert chosen != chosen_rows(range(50), ids, 20, seed=2)
+
+
+@given(counts_of, ratios, st.data())
+def test_with_variants_the_share_is_as_near_as_whole_rows_allow(counts, ratio, data):  # type: ignore[no-untyped-def]
+    kept = kept_counts(counts, ratio)
+    if kept is None:
+        return
+    vulnerable, safe = list(range(kept.vulnerable)), list(range(100, 100 + kept.safe))
+    made = data.draw(st.fixed_dictionaries({row: st.integers(0, 3) for row in (*vulnerable, *safe)}))
+    variants = {row: tuple(f"{row}#{number}" for number in range(count)) for row, count in made.items()}
+    over = variants_over(variants, vulnerable, safe, ratio, seed=1)
+    assert over == variants_over(variants, vulnerable, safe, ratio, seed=1)
+
+    def distance(sides: LabelCounts) -> Fraction:
+        return abs(Fraction(sides.vulnerable, sum(sides)) - Fraction(str(ratio)))
+
+    most = LabelCounts(*(sum(1 + made[row] for row in rows) for rows in (vulnerable, safe)))
+    gone = LabelCounts(*(sum(name in over for row in rows for name in variants[row]) for rows in (vulnerable, safe)))
+    left = LabelCounts(most.vulnerable - gone.vulnerable, most.safe - gone.safe)
+    ways = [LabelCounts(n, most.safe) for n in range(kept.vulnerable, most.vulnerable + 1)]
+    ways += [LabelCounts(most.vulnerable, n) for n in range(kept.safe, most.safe + 1)]
+    assert distance(left) == min(map(distance, ways))
+    numbers = {row: sorted(int(name.split("#")[1]) for name in over if name in variants[row]) for row in variants}
+    assert all(gone == list(range(made[row] - len(gone), made[row])) for row, gone in numbers.items())  # the last ones

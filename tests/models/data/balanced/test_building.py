@@ -182,7 +182,7 @@ def test_a_job_that_is_asked_to_stop_leaves_nothing(generated: Path, tmp_path: P
 
 
 def test_memory_does_not_grow_with_the_code(tree: Tree, build: Build) -> None:
-    """Nine times the code in as many functions: the peak grows by far less than the code."""
+    """Five times the code in as many functions: the peak grows by far less than the code."""
 
     def peak(folder: str, lines: int) -> int:
         body = "".join(f"  call_{k}(b, {k});\n" for k in range(lines))
@@ -197,5 +197,55 @@ def test_memory_does_not_grow_with_the_code(tree: Tree, build: Build) -> None:
         return found
 
     peak("warm", 10)
-    small, large = peak("small", 100), peak("large", 900)
-    assert large - small < 60 * 18 * (900 - 100) / 4
+    small, large = peak("small", 60), peak("large", 300)
+    assert large - small < 60 * 18 * (300 - 60) / 4
+
+
+def test_training_stays_balanced_where_only_one_label_has_variants(tree: Tree, build: Build) -> None:
+    files = labelled_tree(8, 8)
+    for line in files["labels.jsonl"].splitlines():
+        label = json.loads(line)
+        if label["label"]:  # it has no name of its own that could be changed
+            number = int(label["function"][1:])
+            files[label["file"]] = f"void {label['function']}(void)\n{{\n  stop{number}();\n}}\n"
+    renaming = {f"enable_{name}": False for name in ("shuffle", "whitespace", "comment")}
+    dataset = build(tree(files), augment_k=3, augment=renaming)
+    train = dataset.stats["splits"]["train"]
+    written = Counter(row["label"] for row in dataset.train)
+    assert train["ratio"] == 0.5
+    assert train["ratio_with_variants"] == written[1] / (written[0] + written[1])
+    assert abs(written[1] - written[0]) <= 1
+    augmentation = dataset.stats["augmentation"]
+    assert augmentation["variants_left_out_by_balance"] == augmentation["variants"] - train["variants"] > 0
+    assert sum(row["augmented_from"] is not None for row in dataset.train) == train["variants"]
+    assert dataset.stats["pairs"]["train"].get("augmented", 0) == train["variants"]
+
+
+def test_files_instead_of_repositories_are_told_with_the_reason(
+    tree: Tree, build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tree(labelled_tree(2, 30))
+    reason = "repositories, joined with what does the same, make 2 of the 3 groups needed"
+    assert build(root).stats["split_by_fallback"] == reason
+    assert reason in caplog.text
+    caplog.clear()
+    assert build(root, split_by="file").stats["split_by_fallback"] is None
+    assert build(tree(labelled_tree(12, 5))).stats["split_by_fallback"] is None
+    assert "repositories" not in caplog.text
+
+
+def test_what_folders_and_files_of_the_data_are_called_here_changes_nothing(
+    tree: Tree, build: Build, tmp_path: Path
+) -> None:
+    files = {name.partition("/")[2]: text for name, text in labelled_tree(1, 30).items() if "/" in name}
+    labels = [{"file": f"f{number}.c", "function": f"f{number}", "label": number % 2} for number in range(30)]
+    text = as_lines([*labels, {"file": "x" * 2_000_000, "function": "f", "label": 1}])
+    root = tree(files)
+    (tmp_path / "mine.jsonl").write_text(text)
+    here = build(root, "here", labels=tmp_path / "mine.jsonl")
+    moved = root.rename(tmp_path / "elsewhere")
+    (tmp_path / "yours.jsonl").write_text(text)
+    there = build(moved, "there", labels=tmp_path / "yours.jsonl")
+    assert {row["repo"] for row in here.train} == {"."}
+    assert here.stats["left_out"]["line_too_long"]["shown"] == ["labels, line 31"]
+    assert here == there

@@ -7,9 +7,13 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.data.balanced.grouping import NearCopies
+from models.data.balanced.likeness import Likeness
 from models.data.balanced.row_pairs import Negatives, RowPair, pairs_of
 from models.data.balanced.samples import CodeSample
 from models.data.balanced.spool import Facts
+
+NO_NEAR = NearCopies([], [], complete=True)
 
 
 def facts_of(rows: list[tuple[int | None, int, str]], hints: dict[int, str] | None = None) -> Facts:
@@ -57,7 +61,7 @@ def test_pairs_do_the_same_are_there_once_and_prefer_other_files(rows, per_sampl
 @given(st.lists(row_of, min_size=2, max_size=40), st.integers(0, 5))
 def test_negatives_do_something_else_in_the_language_of_the_positive_where_there_is_one(rows, seed):  # type: ignore[no-untyped-def]
     facts = facts_of(rows)
-    negatives = Negatives(facts, range(len(rows)), seed)
+    negatives = Negatives(facts, range(len(rows)), seed, Likeness(facts, {}, NO_NEAR))
     for pair in pairs_of(facts, range(len(rows)), {0: ["row0#1"]}, per_sample=2, seed=seed):
         others = [row for row in range(len(rows)) if facts.match_of(row) != facts.match_of(pair.anchor)]
         found = negatives.find(pair)
@@ -71,7 +75,7 @@ def test_negatives_do_something_else_in_the_language_of_the_positive_where_there
 
 def test_the_other_side_of_a_fix_is_the_negative_of_a_variant() -> None:
     facts = facts_of([(None, number, "c") for number in range(9)], hints={3: "fix", 7: "fix"})
-    negatives = Negatives(facts, range(9), 1)
+    negatives = Negatives(facts, range(9), 1, Likeness(facts, {}, NO_NEAR))
     assert negatives.find(RowPair(3, 3, "row3#1")) == 7
     assert negatives.find(RowPair(7, 7, "row7#1")) == 3
     assert negatives.find(RowPair(4, 4, "row4#1")) != 4

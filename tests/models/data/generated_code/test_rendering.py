@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.data.c_drawing import Draw
+from models.data.generated_code.composed_tasks import COMPOSED_TASKS
 from models.data.generated_code.rendering import render
 from models.data.generated_code.sinks import SINK_TASKS, drawn_sink_style, render_sink
 from models.data.generated_code.styles import drawn_style
@@ -20,10 +21,12 @@ from models.data.languages.cutting import cut_functions
 from models.data.languages.grammars import parser_of
 from models.settings.languages import LANGUAGES, LanguageName
 
+ALL_TASKS = TASKS | COMPOSED_TASKS
+
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_all_twins_parse_as_one_function_and_differ_in_few_lines(language: LanguageName) -> None:
-    for number, task in enumerate(TASKS.values()):
+    for number, task in enumerate(ALL_TASKS.values()):
         style = drawn_style(Draw(number), language, task)
         safe, flawed = (render(twin(task, flawed=flawed), style) for flawed in (False, True))
         for text in (safe, flawed):
@@ -56,9 +59,9 @@ def compiled(source: str, name: str) -> Any:
 numbers = st.integers(-3, 25)
 
 
-@given(st.sampled_from(list(TASKS)), st.integers(0, 999), st.data())
+@given(st.sampled_from(list(ALL_TASKS)), st.integers(0, 999), st.data())
 def test_the_safe_twin_in_python_computes_what_the_task_says(name, seed, data):  # type: ignore[no-untyped-def]
-    task = TASKS[name]
+    task = ALL_TASKS[name]
     style = drawn_style(Draw(seed), "python", task)
     written = compiled(render(twin(task, flawed=False), style), style.function)
     plain = compiled(ast.unparse(twin(task, flawed=False)), name)
@@ -74,7 +77,7 @@ def outcome(function: Any, values: list[Any]) -> Any:
 
 
 def test_names_say_nothing_of_the_task() -> None:
-    for name, task in TASKS.items():
+    for name, task in ALL_TASKS.items():
         for language in LANGUAGES:
             style = drawn_style(Draw(5), language, task)
             assert name not in render(twin(task, flawed=False), style)

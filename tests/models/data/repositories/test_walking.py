@@ -54,8 +54,8 @@ def test_a_root_with_source_files_is_one_repository(tmp_path: Path) -> None:
     for name in ("main.c", "lib/x.c", "README.md"):
         write(root / name)
     files, passed = walked(root)
-    assert [(item.repository, item.file) for item in files] == [("halyard", "main.c"), ("halyard", "lib/x.c")]
-    assert passed == [PassedOver("halyard", "README.md", "other_language")]
+    assert [(item.repository, item.file) for item in files] == [(".", "main.c"), (".", "lib/x.c")]
+    assert passed == [PassedOver(".", "README.md", "other_language")]
 
 
 def test_each_thing_that_is_passed_over_has_its_reason(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def _patches(num_bugs: int = 6, projects: Sequence[str] = ("Alpha", "Beta", "Gam
     rows = []
     for project in projects:
         for bug in range(num_bugs):
-            before = f"class T {{\n  int {project}_{bug}(int a, int b) {{\n    return a + {bug};\n  }}\n}}\n"
+            before = f"public class T {{\n  int {project}_{bug}(int a, int b) {{\n    return a + {bug};\n  }}\n}}\n"
             for number, tool in enumerate(TOOLS):
                 after = before.replace(f"a + {bug}", f"a {'-*/'[number]} b + {bug}")
                 rows.append(

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from models.data.columnar import open_records
+from models.data.retrieval.candidate_bugs import Bug, Candidate
 from models.data.retrieval.candidate_lists import read_lists
 from models.data.retrieval.candidates import run
+from models.data.retrieval.left_out_projects import leave_out
+from models.data.retrieval.lists_origin import is_learnt_from_held_out
 from models.data.retrieval.texts import Texts
 from models.errors import EXIT_DONE, EXIT_INTERRUPTED, DataInvalid
 from models.jobs.execution import Execution, execute
@@ -201,6 +204,51 @@ def test_what_reads_like_a_held_out_edit_does_not_teach(make, patches, warnings_
         ]
         assert not (codes[0] | codes[1]) & codes[2]
     assert any("1 patches of other projects read exactly as patches of Beta" in told for told in warnings_in(run_path))
+
+
+def test_what_reads_like_an_edit_that_chooses_the_epoch_does_not_teach(make, patches, warnings_in):
+    rows = patches()
+    run_path = make(rows, "first")
+    chosen = read_lists(run_path / "projects/Gamma/valid.jsonl")[0]
+    project, bug = chosen.list_id.split("/")
+    theirs = next(row for row in rows if (row["project"], row["bug_id"]) == (project, bug))
+    other = {"Alpha": "Beta", "Beta": "Alpha"}[project]
+    rows.append(theirs | {"project": other, "bug_id": "twin"})  # of one label, so it never chooses
+    run_path = make(rows, "second")
+    lists = {split: read_lists(run_path / "projects/Gamma" / f"{split}.jsonl") for split in SPLITS}
+    assert chosen.list_id in {entry.list_id for entry in lists["valid"]}
+    assert f"{other}/twin" not in {entry.list_id for entry in lists["train"]}
+    assert metadata_of(run_path)["projects"]["Gamma"]["num_copies_of_valid"] == 1
+    assert "1 patches that read exactly as one that chooses the epoch do not teach about Gamma" in warnings_in(run_path)
+
+
+def test_who_chooses_may_leave_nothing_to_learn_from(tmp_path):
+    candidates = [Candidate(f"c{label}", f"edit {label}", "", label, (0.0,)) for label in (0, 1)]
+    bugs = [Bug(name, name[0], tuple(candidates)) for name in ("A/1", "A/2")] + [Bug("B/1", "B", ())]
+    with pytest.raises(DataInvalid, match="leaves no bug with both labels to learn from: 2 edits read as"):
+        leave_out(bugs, "B", valid_share=0.2, seed=1, path=tmp_path)
+
+
+def test_what_the_tokenizer_was_learnt_from_is_said(make, patches, warnings_in, run_job, tmp_path):
+    run_path = make(patches())
+    assert metadata_of(run_path)["tokenizer_learnt_from_held_out_edits"] is True
+    assert any("the tokenizer was learnt from the edits of all projects" in told for told in warnings_in(run_path))
+    lists = run_path / "projects/Alpha/held_out.jsonl"
+    assert is_learnt_from_held_out(lists) is True
+    given = make(patches(), "given", tokenizer=str(run_path / "tokenizer"))
+    assert metadata_of(given)["tokenizer_learnt_from_held_out_edits"] is False
+    assert not any("tokenizer" in told for told in warnings_in(given))
+    assert is_learnt_from_held_out(given / "projects/Alpha/held_out.jsonl") is False
+    assert is_learnt_from_held_out(tmp_path / "lists.jsonl") is None
+
+
+def test_code_that_no_grammar_reads_is_counted(make, patches, warnings_in):
+    rows = patches()
+    before = "class T { /* said */ int x( {\n"
+    rows.append(rows[0] | {"bug_id": "unread", "before": before, "after": before + "y // by someone"})
+    run_path = make(rows)
+    assert metadata_of(run_path)["num_unread"] == 1
+    assert any("1 patches are of code that no grammar reads" in told for told in warnings_in(run_path))
 
 
 def test_a_quick_test_takes_a_hundred_bugs_whatever_the_order(make, patches):

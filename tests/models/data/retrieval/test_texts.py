@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,21 @@ def test_rows_of_ids_are_in_their_order_and_unknown_ids_are_refused(texts: Texts
     assert texts.rows_of([], Path("pairs.jsonl")).dtype == np.int64
     with pytest.raises(DataInvalid, match=r"pairs.jsonl: names the text test-0, which is not in .*texts.jsonl"):
         texts.rows_of(["train-0", "test-0"], Path("pairs.jsonl"))
+
+
+def test_a_columnar_copy_of_other_texts_is_made_anew(made_pairs: Path, tmp_path: Path):
+    """Nothing but the digest tells it from the right one: same rows, same form, its time the newer one."""
+    folder = tmp_path / "run"
+    shutil.copytree(made_pairs, folder)
+    path = folder / "texts.jsonl"
+    before = (folder / "texts.arrow").read_bytes()
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
+    (folder / "texts.arrow").touch()
+    opened = Texts.open(path, folder / "tokenizer", 16)
+    assert opened.ids[:2] == opened.table.ids[:2] == [json.loads(line)["id"] for line in (lines[1], lines[0])]
+    assert opened.table.tokens(0).tolist() == json.loads(lines[1])["tokens"]
+    assert (folder / "texts.arrow").read_bytes() != before
 
 
 def test_texts_of_another_tokenizer_are_refused(made_pairs: Path, tokenizer: Tokenizer, tmp_path: Path):

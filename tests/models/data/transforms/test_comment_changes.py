@@ -43,6 +43,14 @@ KEPT: list[tuple[LanguageName, str]] = [
     ("javascript", "// @ts-ignore\nx = 1 /* eslint-disable-line */\n//# sourceMappingURL=x\n"),
     ("c", "/* SPDX: MIT */\nint a; // NOLINT\n/* fall through */\n#define A 1 /* a */ \\\n  /* b */\n"),
     ("javascript", "x = y /* a\n */\nz()\n"),  # of several lines, behind code
+    ("python", "x = 1  # nosec\nx = 1  # nosemgrep: rule\nx = 1  # lgtm[py/x]\nx = 1  # a  # type: ignore\n"),
+    ("python", "x = 1  # skipcq: A\nx = 1  # fmt: skip\nx = 1  # pyre-ignore\n# vim: set ai:\n# doctest: +SKIP\n"),
+    ("java", 'class A { String a = "b"; //$NON-NLS-1$\n  // @SuppressWarnings\n  int b; // NOPMD\n  // sonar\n}\n'),
+    ("java", "class A {\n  // @formatter:off\n  int b; // spotless:off\n  //nosec\n  /*@ nullable */\n}\n"),
+    ("go", "package m\n\nvar a = 1 // #nosec G1\n// +kubebuilder:x\nvar b = 2 //nolint:all\nvar c = 3 // codeql[x]\n"),
+    ("c", "/* clang-format off */\nint a; // cppcheck-suppress x\n/* FALLTHROUGH */\n/*NOTREACHED*/\n/*LCOV_EXCL*/\n"),
+    ("c", "/* Coverity[x] */\nint a; /* fallthrough */\nint b; // -V501\n/* -*- c -*- */\n/* *INDENT-OFF* */\n"),
+    ("javascript", "/* istanbul ignore next */\n// eslint-disable-line\nx = /** @type {T} */ (y) // biome-ignore\n"),
 ]  # fmt: skip
 
 
@@ -57,7 +65,10 @@ def test_comments_that_are_read_stay(language: LanguageName, code: str) -> None:
 
 
 def test_comments_come_before_statements_that_begin_a_line() -> None:
-    code = "int f(int a)\n{\n  a = 1; a = 2;\n#if A\n\tg(); \\\n  h();\n#endif\n  return a;\n}\n"
+    code = (
+        "int f(int a)\n{\n  a = 1; a = 2;\n#if A\n\tg(); \\\n  h();\n#endif\n  a++;\n  return a;\n"
+        "  // NOLINTNEXTLINE\n  g();\n}\n"
+    )
 
     lines = commented(code, "c").splitlines()
 

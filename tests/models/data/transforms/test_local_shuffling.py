@@ -32,7 +32,9 @@ EXCHANGED: list[tuple[LanguageName, str, str]] = [
     ("python", "def f(a):\n    return a == 1\n", "def f(a):\n    return 1 == a\n"),
     ("python", "def f():\n    a = 1\n    b = None\n", "def f():\n    b = None\n    a = 1\n"),
     ("java", "class A { int f(int a, int b) { return a & b; } }", "class A { int f(int a, int b) { return b & a; } }"),
-    ("javascript", "f(a === b, 2 * c);", "f(b === a, c * 2);"),
+    ("javascript", "(a, b, c) => f(a === b, 2 * c);", "(a, b, c) => f(b === a, c * 2);"),
+    ("java", "class A { boolean f() { int a = g(), b = 2; return a == b; } }",
+     "class A { boolean f() { int a = g(), b = 2; return b == a; } }"),
     ("javascript", "() => { let a = 1; let b = 'x'; }", "() => { let b = 'x'; let a = 1; }"),
     ("go", "package m\nfunc f() {\n\ta := 1\n\tb := \"x\"\n}", "package m\nfunc f() {\n\tb := \"x\"\n\ta := 1\n}"),
     ("go", "package m\nvar x = y + 1", "package m\nvar x = 1 + y"),
@@ -46,6 +48,14 @@ LEFT_ALONE: list[tuple[LanguageName, str]] = [
     ("c", "#if A == 1\nint a;\n#endif\n"),
     ("cpp", "M f(M a, M b, int c) { return a * b + a * c; }"),  # operators of a class
     ("cpp", "void f() { Lock a = 1; Lock b = 2; }"),
+    ("c", "int f(int *p) { int v; int ok = get(p, &v); if (ok && v || ok) return 1; return 0; }"),
+    ("c", "int f(T a, int b) { return a * b + LIMIT * b; }"),  # what T is, is told elsewhere
+    ("cpp", "bool f(bool a, bool b) { return a && b || b; }"),
+    ("java", "class A { boolean f(boolean known, Boolean flag) { return known && flag || flag & known; } }"),
+    ("java", "class A { int a; boolean f(int b) { return a == b; } boolean g(Integer c, int d) { return c == d; } }"),
+    ("java", "class A { boolean f(int a[], int[] b) { int c[] = a; return c == b; } }"),
+    ("go", "package m\nfunc f(a, b bool) bool { return a && b || b }"),
+    ("javascript", "f(a === b, 2 * c);"),  # reading a global may do anything
     ("python", "def f(a, b):\n    return a * 2 + b, a == b, a and b\n"),
     ("python", "def f(a):\n    return 1 == a == 2, f'{a == 1}'\n"),
     ("python", "class A:\n    a = 1\n    b = 2\nx = 1\ny = 2\n"),  # attributes and globals have an order
@@ -56,6 +66,7 @@ LEFT_ALONE: list[tuple[LanguageName, str]] = [
     ("javascript", "() => { let a = 1;\nlet b = 2\n}"),  # the ends differ
     ("javascript", "f(`${a === b}`)"),
     ("go", "package m\nvar x = y + z"),
+    ("go", "package m\nfunc f(n int) {\n\tdoors := make([]bool, n)\n\tlast := int64(1)\n\tn, m := 1, 2\n\tk := -n\n}"),
 ]
 
 

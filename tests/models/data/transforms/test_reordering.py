@@ -33,6 +33,9 @@ MOVED: list[tuple[LanguageName, str, str]] = [
 LEFT: list[tuple[LanguageName, str]] = [
     ("c", "static int f(void) { return 1; }\nint g(void) { return f(); }\n"),
     ("c", "int f(void) { return 1; }\n#undef A\nint g(void) { return 2; }\n"),
+    ("c", "int f(void) {\n#define K 3\n  return K;\n}\nint g(void) { return K; }\n"),
+    ("c", "int g(void) { return K; }\nint f(void) {\n#undef K\n  return 1;\n}\n"),
+    ("c", "struct s { int x; } f(void) { struct s a; return a; }\nint g(void) { return sizeof(struct s); }\n"),
     ("cpp", "int f(int a) { return 1; }\nint f(char a) { return 2; }\n"),
     ("python", "@one\ndef f(): pass\n@two\ndef g(): pass\n"),
     ("python", "def f(): pass\ndef g(a=f()): pass\n"),

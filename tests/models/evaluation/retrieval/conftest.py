@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from models.data.retrieval.candidate_lists import CandidateList, list_line
 from models.jobs.contract import JobContext
@@ -28,7 +28,13 @@ def text_record(split, task, row):
         "code": code,
         "language": LANGUAGES[row % 2],
         "tokens": [1, 2],
-        "metadata": {"match": match, "group": match, "split": split, "kind": "original" if row < 4 else "augmented"},
+        "metadata": {
+            "match": match,
+            "group": match,
+            "split": split,
+            "project": "",
+            "kind": "original" if row < 4 else "augmented",
+        },
     }
 
 
@@ -72,6 +78,13 @@ class RetrievalRuns:
     def write_vectors(self, name, vectors):
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         save_file({"vectors": unit.astype(np.float32)}, self.vectors / f"{name}.safetensors")
+
+    def separate_towers(self):
+        """Vectors as two towers give them: as queries, texts are turned, and so lie near nothing that is found."""
+        turn = np.linalg.qr(np.random.default_rng(11).standard_normal((DIM, DIM)))[0]
+        for path in sorted(self.vectors.glob("*texts.safetensors")):
+            found = load_file(path)["vectors"]
+            save_file({"vectors": (found @ turn).astype(np.float32), "queries": found}, path)
 
     def _pairs(self, split):
         records = [record for record in self.records["texts"] if record["metadata"]["split"] == split]

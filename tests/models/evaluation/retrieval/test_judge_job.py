@@ -121,6 +121,45 @@ def test_a_good_system_is_shown_to_be_better_and_a_bad_one_is_not(judge, write_l
     assert document["baselines"]["random"]["kept"]["value"] == pytest.approx(0.2)
 
 
+def test_projects_are_drawn_whole_beside_bugs(judge, write_lists, write_scores, patch_lists):
+    """A system that is right in two projects and wrong in a third: bugs say little of a fourth."""
+    projects = {name: patch_lists(name, 40, seed=at) for at, name in enumerate("ABC")}
+    lists = [entry for own in projects.values() for entry in own]
+    runs = [write_scores(lists, lambda entry: np.array(entry.relevant) * (-1.0 if entry.split == "C" else 1.0))]
+    document = judge([write_lists(lists)], {"system": {"1": runs}})
+    told = document["systems"]["system"]
+    bugs, whole = told["metrics"]["top1"], told["over_projects"]["top1"]
+    assert whole["value"] == bugs["value"]
+    assert whole["low"] <= 0.34 < bugs["low"]
+    assert whole["high"] == 1.0
+    assert 0.5 < bugs["low"] < bugs["high"] < 0.8
+    assert "over_projects" in document["definitions"]
+    assert any("of 3 projects 3 could be judged, a new project may differ more" in w for w in document["warnings"])
+
+
+def test_enough_projects_are_not_warned_of_and_one_has_no_interval(judge, write_lists, patch_lists):
+    many = [entry for at, name in enumerate("ABCDE") for entry in patch_lists(name, 4, seed=at)]
+    assert not any("a new project" in told for told in judge([write_lists(many)])["warnings"])
+    one = judge([write_lists(patch_lists("A", 4))])
+    assert one["baselines"]["random"]["over_projects"]["mrr"]["low"] is None
+    assert any("of 1 projects 1 could be judged" in told for told in one["warnings"])
+    texts = judge([write_lists([retrieved("a", (0, 1), 1), retrieved("b", (1, 0), 1)])])
+    assert "over_projects" not in texts["baselines"]["random"]
+    assert not any("project" in told for told in texts["warnings"])
+
+
+@pytest.mark.parametrize(("learnt", "said"), [(True, "learnt from the edits of all projects"), (False, None)])
+def test_what_the_tokenizer_was_learnt_from_is_noted(judge, write_lists, patch_lists, tmp_path, learnt, said):
+    path = write_lists(patch_lists("A", 4), "projects/A/held_out.jsonl")
+    assert "is not known" in judge([path])["notes"][0]
+    metadata = {"tokenizer_learnt_from_held_out_edits": learnt}
+    (tmp_path / "candidates_metadata.json").write_text(json.dumps(metadata))
+    notes = judge([path])["notes"]
+    assert len(notes) == bool(said)
+    assert not said or said in notes[0]
+    assert judge([write_lists([retrieved("a", (0, 1), 1)], "projects/A/found.jsonl")])["notes"] == []
+
+
 def test_scores_may_come_in_parts_and_in_any_order(judge, write_lists, write_scores, patch_lists):
     first, second = patch_lists("A", 8), patch_lists("B", 8, seed=1)
     paths = [write_lists(first, "a.jsonl"), write_lists(second, "b.jsonl")]

@@ -27,13 +27,14 @@ def mine(runs, run_job):
 
 def nearest_others(runs, skip, number):
     """Of each training text, by loops, the nearest originals of other matches and groups."""
-    vectors = load_file(runs.vectors / "texts.safetensors")["vectors"]
+    tensors = load_file(runs.vectors / "texts.safetensors")
+    vectors, queries = tensors["vectors"], tensors.get("queries", tensors["vectors"])
     train = [(at, record) for at, record in enumerate(runs.records["texts"]) if record["metadata"]["split"] == "train"]
     found = {}
     for row, record in train:
         told = record["metadata"]
         others = [
-            (-float(vectors[row] @ vectors[at]), other["id"])
+            (-float(queries[row] @ vectors[at]), other["id"])
             for at, other in train
             if other["metadata"]["match"] != told["match"]
             and other["metadata"]["group"] != told["group"]
@@ -43,8 +44,10 @@ def nearest_others(runs, skip, number):
     return found
 
 
-@pytest.mark.parametrize(("skip", "number"), [(0, 3), (2, 5)])
-def test_negatives_are_the_nearest_others_after_those_passed_over(mine, runs, skip, number):
+@pytest.mark.parametrize(("skip", "number", "towers"), [(0, 3, "shared"), (2, 5, "shared"), (2, 5, "separate")])
+def test_negatives_are_the_nearest_others_after_those_passed_over(mine, runs, skip, number, towers):
+    if towers == "separate":
+        runs.separate_towers()
     run_path, result = mine(skip_nearest=skip, num_negatives=number)
     assert result.files == FILES
     expected = nearest_others(runs, skip, number)
@@ -75,10 +78,35 @@ def test_lists_to_learn_from_mix_right_and_wrong_in_the_order_of_the_encoder(min
     for entry in lists:
         assert entry.is_mixed
         assert entry.query == entry.list_id not in entry.candidates
-        assert (len(entry.candidates), sum(entry.relevant), entry.num_relevant) == (6, 3, 4)
+        num_others = 3 if entry.list_id[-1] != "4" else 4  # the last text of a task is a variant, and in no list
+        assert (len(entry.candidates), sum(entry.relevant), entry.num_relevant) == (6, 3, num_others)
         assert [f[0] for f in entry.features] == sorted((f[0] for f in entry.features), reverse=True)
         for name, label in zip(entry.candidates, entry.relevant, strict=True):
             assert label == (name.split("/")[0] == entry.group)
+
+
+def test_no_variant_is_in_a_list_to_learn_from(mine, runs):
+    """How a variant looks must not tell the label: negatives are originals, and so is what is right."""
+    kinds = {record["id"]: record["metadata"]["kind"] for record in runs.records["texts"]}
+    run_path, _ = mine(list_size=40, num_negatives=20)
+    lists = read_lists(run_path / "train_lists.jsonl")
+    assert {kinds[name] for entry in lists for name in entry.candidates} == {"original"}
+    assert all(sum(entry.relevant) == entry.num_relevant == 3 for entry in lists)
+    assert [pair.positive for pair in read_pairs(run_path / "train_pairs.jsonl")] == [
+        pair.positive for pair in read_pairs(runs.data / "train_pairs.jsonl")
+    ]
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_the_first_stage_of_separate_towers_asks_with_the_vectors_of_queries(mine, runs, split):
+    runs.separate_towers()
+    tensors = load_file(runs.vectors / "texts.safetensors")
+    row_of = {record["id"]: row for row, record in enumerate(runs.records["texts"])}
+    run_path, _ = mine(depth=7)
+    for entry in read_lists(run_path / f"{split}_lists.jsonl"):
+        cosines = tensors["vectors"] @ tensors["queries"][row_of[entry.query]]
+        expected = [cosines[row_of[name]] for name in entry.candidates]
+        assert [feature[0] for feature in entry.features] == pytest.approx(expected, abs=1e-6)
 
 
 def test_lists_of_validation_are_what_retrieval_finds_there(mine, runs, run_job):

@@ -45,6 +45,20 @@ def test_equal_vectors_score_exactly_the_same_and_come_by_row(depth):
             assert row[start : start + 3].tolist() == sorted(row[start : start + 3].tolist())
 
 
+@pytest.mark.parametrize("num_queries", [3, 40])
+@pytest.mark.parametrize("depth", [1, 2, 5, 30, 120])
+def test_ties_of_different_vectors_are_cut_by_row(depth, num_queries):
+    """Small whole numbers score exactly, and alike more often than not."""
+    random = np.random.default_rng(7)
+    vectors = random.integers(0, 2, (200, 7)).astype(np.float32)
+    queries = random.integers(0, 2, (num_queries, 7)).astype(np.float32)
+    order, scores = found_by(Pool(vectors), queries, depth)
+    dense = queries @ vectors.T
+    expected = np.argsort(-dense, axis=1, kind="stable")[:, :depth]
+    assert (order == expected).all()
+    assert (scores == np.take_along_axis(dense, expected, axis=1)).all()
+
+
 def test_an_encoder_that_gives_one_vector_for_all_ties_everything():
     vectors = np.repeat(unit(np.random.default_rng(3), 1, 48), 300, axis=0)
     order, scores = found_by(Pool(vectors), vectors[:40], 300)
