@@ -44,6 +44,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(f"{item.nodeid} is not in its group: this pytest-xdist needs another pytest")
 
 
+@pytest.fixture(scope="session")
+def asked_to_train() -> None:
+    """Skips what trains in the seed's four test files, unless its variable asks for it; ``make test-long`` does."""
+    if os.environ.get("RUN_DL_TRAIN_TESTS") != "1":
+        pytest.skip("trains: set RUN_DL_TRAIN_TESTS=1, or run make test-long")
+
+
 @dataclass(frozen=True)
 class ServerUnderTest:
     """A server, worker and deployments as ``python -m deployments.server up`` makes them."""

@@ -26,13 +26,6 @@ CONFIG = AugmentConfig(
 )  # fmt: skip
 
 
-@pytest.fixture
-def long_part(request: pytest.FixtureRequest) -> None:
-    """Skips what was not asked for: by the marker or by the seed's variable."""
-    if os.environ.get("RUN_DL_TRAIN_TESTS") != "1" and request.config.getoption("-m") != "long":
-        pytest.skip("the long part runs in make test-long and with RUN_DL_TRAIN_TESTS=1")
-
-
 def test_the_seeds_configuration_is_the_default() -> None:
     assert AugmentConfig() == CONFIG
     assert not AugmentConfig().enable_reorder
@@ -87,7 +80,7 @@ def test_processes_and_hash_seeds_make_no_difference() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("long_part")
+@pytest.mark.usefixtures("asked_to_train")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_long_many_texts_parse_afterwards_and_nothing_is_undone(language: LanguageName) -> None:
     config = AugmentConfig(
@@ -103,7 +96,7 @@ def test_long_many_texts_parse_afterwards_and_nothing_is_undone(language: Langua
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("long_part")
+@pytest.mark.usefixtures("asked_to_train")
 def test_long_processes_and_hash_seeds_make_no_difference() -> None:
     assert (
         len({digest_in_process(range(100), hash_seed) for hash_seed in ("0", "1", "31337")} | {digest_of(range(100))})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from models.data.balanced.dataset import build_balanced_dataset
 from tests.models.data.balanced.small_trees import write_small_sample
 
-LONG = pytest.mark.skipif(os.environ.get("RUN_DL_TRAIN_TESTS") != "1", reason="set RUN_DL_TRAIN_TESTS=1 for this one")
 FILES = ("train.jsonl", "val.jsonl", "test.jsonl", "stats.json", "pairs.jsonl", "triples.jsonl")
 
 
@@ -61,7 +59,7 @@ def test_variants_are_of_training_functions_only(repos: Path, tmp_path: Path) ->
 
 
 @pytest.mark.long
-@LONG
+@pytest.mark.usefixtures("asked_to_train")
 @pytest.mark.parametrize("ratio", [0.2, 0.35, 0.5, 0.65, 0.8])
 def test_every_seed_keeps_groups_together_and_meets_the_ratio(repos: Path, tmp_path: Path, ratio: float) -> None:
     for seed in range(12):

@@ -7,7 +7,6 @@ under ``tests/models``.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,10 +41,8 @@ def test_a_step_down_the_gradient_brings_a_pair_together():
 
 
 @pytest.fixture(scope="module")
-def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(asked_to_train: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of texts and pairs; skipped where nobody asked for training."""
-    if os.environ.get("RUN_DL_TRAIN_TESTS") != "1" and request.config.getoption("-m") != "long":
-        pytest.skip("trains: set RUN_DL_TRAIN_TESTS=1")
     folder = tmp_path_factory.mktemp("embeddings") / "data"
     write_tiny_data(folder)
     return folder

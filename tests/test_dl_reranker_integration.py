@@ -7,7 +7,6 @@ under ``tests/models``.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,10 +63,8 @@ def test_a_step_down_the_gradient_moves_the_relevant_candidate_up():
 
 
 @pytest.fixture(scope="module")
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(asked_to_train: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data and an encoder; skipped where nobody asked for training."""
-    if os.environ.get("RUN_DL_TRAIN_TESTS") != "1" and request.config.getoption("-m") != "long":
-        pytest.skip("trains: set RUN_DL_TRAIN_TESTS=1")
     folder = tmp_path_factory.mktemp("reranker")
     write_tiny_data(folder / "data")
     return folder
