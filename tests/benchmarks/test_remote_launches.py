@@ -12,6 +12,7 @@ from benchmarks.resume_cases import tiny_run
 
 
 def test_launches_and_watchers_are_counted_at_the_callers_as_at_the_servers(aws, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(remote_launches, "STORE", "counted")  # in another one the bundle may lie already
     monkeypatch.setattr("tasks.launchers.training_job.code_bundle", remote_launches.stub_code)
     for name in ("train.jsonl", "train.arrow", "valid.jsonl", "valid.arrow"):  # read by no one: a stub is trained
         (tmp_path / name).write_text(name)

@@ -92,7 +92,8 @@ def test_storage_and_other_items_keep_their_quantity_whatever_was_measured():
 
 @pytest.mark.parametrize("kind", sorted(ENTRY_MODULES))
 def test_every_kind_of_job_is_known(kind):
-    known = {"train": "transformer", "findings": OTHER, "rank": OTHER}
+    retrieval = ("balance", "pairs", "candidates", "embed", "mine", "retrieve", "score", "boost", "judge", "export")
+    known = {"train": "transformer"} | dict.fromkeys(("findings", "rank", *retrieval), OTHER)
     assert key_of(kind, "label") == (known[kind] if kind in known else KINDS[kind])
     planned = [PlannedJob(kind=kind, label="label", is_cached=False, machine=MACHINE)]
     assert estimate_flow(planned, QUIET).usd.expected > 0

@@ -83,9 +83,9 @@ class Places:
 
     @cached_property
     def comments(self) -> list[Range]:
-        """Comments; none that begins in a preprocessor line."""
-        in_directives = self.without(self.source.directives)
-        return [comment for comment in self.ranges("comment") if in_directives[comment[0]] != MASK]
+        """Comments; none that begins in a preprocessor line, or in a string, where grammars see some too."""
+        elsewhere = self.without([*self.source.directives, *self.ranges("fixed")])
+        return [comment for comment in self.ranges("comment") if elsewhere[comment[0]] != MASK]
 
     def without(self, ranges: list[Range]) -> bytes:
         """The text with ``MASK`` for the bytes of these ranges."""
