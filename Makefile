@@ -55,7 +55,7 @@ retrieval: $(READY) ## embeddings, rerankers and patch rankers on generated repo
 	@url=$$($(BIN)/python -m deployments.server ensure) \
 	  && PREFECT_API_URL=$$url $(BIN)/python -m flows.retrieval --config configs/retrieval/sample.yaml
 
-test: $(READY) ## all tests but the long ones (under 15 minutes on 2 cores)
+test: $(READY) ## all tests but the long ones (19 minutes on 2 cores that had other work)
 	$(PYTEST) -m "not long" -n 2 --dist loadgroup
 
 test-long: $(READY) ## proofs that take minutes: thousands of kills in S3, at one to three ranks
